@@ -1,0 +1,1 @@
+"""The actors and what they share: the gate, the replies, the alarm."""

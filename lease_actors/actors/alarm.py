@@ -1,0 +1,115 @@
+"""One thread that calls back at instants: deadlines, retries and ticks all sleep on it."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+from collections.abc import Callable
+
+from lease_actors.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+
+class Bell(threading.Event):
+    """An event whose waiter comes back to wait again: a fake clock waits for that."""
+
+    returns = True
+
+
+class Handle:
+    """One call to come; ``cancel`` forgets it."""
+
+    __slots__ = ("_alarm", "callback")
+
+    def __init__(self, alarm: Alarm, callback: Callable[[], object]) -> None:
+        self._alarm = alarm
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        if self.callback is not None:
+            self.callback = None
+            self._alarm.forgot_one()
+
+
+class Alarm:
+    """Calls back, once and never early, when the clock's steady time has come.
+
+    Callbacks run on the alarm's only thread: they must be quick and may not block. What one
+    raises is logged, and the next is called all the same.
+    """
+
+    def __init__(self, clock: Clock, name: str) -> None:
+        self._clock = clock
+        self._bell = Bell()
+        self._lock = threading.Lock()
+        self._heap: list[tuple[int, int, Handle]] = []
+        self._order = itertools.count()
+        self._forgotten = 0
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def at(self, instant: int, callback: Callable[[], object]) -> Handle:
+        """Call back at that instant (steady microseconds), at once if it has passed."""
+        handle = Handle(self, callback)
+        with self._lock:
+            heapq.heappush(self._heap, (instant, next(self._order), handle))
+            first = self._heap[0][2] is handle
+        if first:
+            self._bell.set()
+        return handle
+
+    def close(self) -> None:
+        """Call nobody any more. Does not wait for a callback that is running."""
+        self._closed = True
+        self._bell.returns = False
+        self._bell.set()
+
+    def join(self, timeout: float) -> None:
+        """Wait until the thread has ended."""
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+
+    def forgot_one(self) -> None:
+        """A handle was cancelled. When most are, they are thrown out, so none pile up."""
+        with self._lock:
+            self._forgotten += 1
+            if self._forgotten > 64 and self._forgotten * 2 > len(self._heap):
+                self._heap = [e for e in self._heap if e[2].callback is not None]
+                heapq.heapify(self._heap)
+                self._forgotten = 0
+
+    def _run(self) -> None:
+        while not self._closed:
+            # Cleared before looking: what is added after the look sets it again.
+            self._bell.clear()
+            for handle in self._due():
+                self._call(handle)
+            with self._lock:
+                until = self._heap[0][0] if self._heap else None
+            if not self._closed:
+                self._clock.wait(self._bell, until)
+
+    def _due(self) -> list[Handle]:
+        now = self._clock.steady()
+        due: list[Handle] = []
+        with self._lock:
+            while self._heap and self._heap[0][0] <= now:
+                handle = heapq.heappop(self._heap)[2]
+                if handle.callback is None:
+                    self._forgotten = max(0, self._forgotten - 1)
+                else:
+                    due.append(handle)
+        return due
+
+    def _call(self, handle: Handle) -> None:
+        callback, handle.callback = handle.callback, None
+        if callback is None:
+            return
+        try:
+            callback()
+        except Exception:
+            _log.exception("an alarm's callback failed")

@@ -1,0 +1,248 @@
+"""What follows from a committed batch: who is answered, who goes on waiting, what to do next.
+
+Lives in the ManagerActor and is touched by its thread alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from lease_actors.actors.reply import Reply
+from lease_actors.actors.runtime import Runtime
+from lease_actors.actors.watches import Watches
+from lease_actors.actors.work import Verdict
+from lease_actors.core.decide import (
+    Began,
+    Decision,
+    Effect,
+    Ended,
+    Granted,
+    LookAgain,
+    Pending,
+    Queued,
+    Standing,
+)
+from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Tenure
+from lease_actors.core.operations import Cancel, Claim, Expire, Release
+from lease_actors.errors import LeaseError
+from lease_actors.observability.events import TenureBegan, TenureEnded
+
+Post: TypeAlias = Callable[[Reply[Any], bool], None]
+"""Append a reply to the line of operations; True: in front of all that wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """A lease as it was attributed; ``until``: the steady instant up to which that is certain."""
+
+    key: Key
+    tenure: Tenure
+    pinned: bool
+    until: int
+    new: bool
+    """Not an extension."""
+
+    @property
+    def give_back(self) -> Release:
+        """The release of exactly this term, if nobody has extended it since."""
+        return _give_back(self.key, self.tenure)
+
+
+class Answers:
+    """Settles replies, and keeps those who wait."""
+
+    def __init__(self, runtime: Runtime, post: Post) -> None:
+        self.watches = Watches()
+        self._runtime = runtime
+        self._post = post
+        self._skew = 0
+        """Steady time minus store time, as the last batch saw it."""
+        self._asked_again: set[Reply[Any]] = set()
+        self._held: dict[Key, tuple[int, int]] = {}
+        self._answered: set[tuple[Key, int]] = set()
+        self._unclaimed: list[tuple[Key, Tenure]] = []
+
+    # -- a batch was committed -----------------------------------------------------------
+
+    def give(self, verdict: Verdict, start: str) -> None:
+        """Answer everybody the batch decided for."""
+        self._skew = verdict.read_at - verdict.now
+        for reply, decision in zip(verdict.replies, verdict.decided.decisions, strict=True):
+            self._answer(reply, decision, verdict)
+            for effect in decision.effects:
+                self._effect(effect, reply, verdict, start)
+        self._return_unclaimed()
+        for key, state in verdict.decided.states.items():
+            if key in self.watches:
+                self._follow(state, verdict.now)
+            if state.offer is not None and state.offer.claim.start == start:
+                self._confirm(state, state.offer.claim)
+
+    def _answer(self, reply: Reply[Any], decision: Decision, verdict: Verdict) -> None:
+        outcome = decision.outcome
+        self._asked_again.discard(reply)
+        match outcome:
+            case Granted(tenure, pinned, extended):
+                self._grant(reply, tenure, pinned, verdict, new=not extended)
+            case Queued():
+                self._park(reply)
+            case Standing(tenure):
+                self.watches.add_end(reply, self._key(reply), tenure.term)
+                reply.block()
+            case Pending(term):
+                self.watches.add_end(reply, self._key(reply), term)
+            case LeaseError():
+                reply.fail(outcome)
+            case _:
+                reply.settle(None)
+
+    def _grant(
+        self, reply: Reply[Any], tenure: Tenure, pinned: bool, verdict: Verdict, *, new: bool
+    ) -> None:
+        op = reply.operation
+        assert isinstance(op, Claim)
+        # The time for which the lease is certain is counted from before it was asked for.
+        since = verdict.sent if reply.blocked else reply.began
+        if reply.blocked:
+            self.watches.remove_claim(op)
+        until = since + tenure.expiry - verdict.now
+        if reply.settle(Attribution(op.key, tenure, pinned, until, new)):
+            self._answered.add((op.key, tenure.term))
+            if self._runtime.hooks:
+                self._held[op.key] = (tenure.term, until)
+                if new:
+                    waited = (verdict.read_at - reply.began) / 1e6 if reply.blocked else None
+                    self._runtime.emit(TenureBegan(op.key, tenure.holder, tenure.term, waited))
+        elif new:
+            self._unclaimed.append((op.key, tenure))
+
+    def _park(self, reply: Reply[Any]) -> None:
+        op = reply.operation
+        assert isinstance(op, Claim) and op.claim is not None
+        if reply.is_settled:  # its caller left while it was on its way
+            self._post(Reply(Cancel(op.key, op.claim)), False)
+            return
+        # Parked first, blocked afterwards: whoever leaves from now on sends Withdrawn.
+        self.watches.add_claim(reply, op)
+        if not reply.blocked:
+            reply.block()
+
+    def _effect(self, effect: Effect, reply: Reply[Any], verdict: Verdict, start: str) -> None:
+        match effect:
+            case Began(key, tenure, pinned, claim) if claim is not None and claim.start == start:
+                if getattr(reply.operation, "claim", None) != claim:
+                    self._hand_to(key, tenure, pinned, claim, verdict)
+            case Ended(key, tenure, how, _):
+                if self._runtime.hooks:
+                    self._held.pop(key, None)
+                    self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))
+            case LookAgain(key):
+                self._post(Reply(Expire(key)), False)
+
+    def _hand_to(
+        self, key: Key, tenure: Tenure, pinned: bool, claim: ClaimId, verdict: Verdict
+    ) -> None:
+        reply = self.watches.claim(key, tenure.holder, claim)
+        if reply is None:  # a claim whose caller has left; its cancellation came too late
+            self._unclaimed.append((key, tenure))
+        else:
+            self._grant(reply, tenure, pinned, verdict, new=True)
+
+    def _return_unclaimed(self) -> None:
+        """What was attributed to somebody who had left goes on to the next, and goes first.
+
+        Unless another claim of that holder has been answered with the same term.
+        """
+        for key, tenure in self._unclaimed:
+            if (key, tenure.term) not in self._answered:
+                self._post(Reply(_give_back(key, tenure)), True)
+        self._unclaimed.clear()
+        self._answered.clear()
+
+    def _follow(self, state: LeaseState, now: Instant) -> None:
+        """Somebody waits here for this lease: whom does its present state concern?"""
+        tenure = state.tenure
+        for reply in self.watches.ended(state.key, tenure.term if tenure else None):
+            reply.settle(None)
+        if tenure is not None and tenure.ending is None:
+            for reply in self.watches.of_holder(state.key, tenure.holder):
+                self._ask_again(reply)
+        self.watches.look(state, now)
+
+    def _confirm(self, state: LeaseState, claim: ClaimId) -> None:
+        """The lease is offered to a claim of ours: confirm, or decline if nobody wants it."""
+        assert state.offer is not None
+        reply = self.watches.claim(state.key, state.offer.holder, claim)
+        if reply is None:
+            self._post(Reply(Cancel(state.key, claim)), True)
+        else:
+            self._ask_again(reply)
+
+    def _ask_again(self, reply: Reply[Any]) -> None:
+        if reply not in self._asked_again:
+            self._asked_again.add(reply)
+            self._post(reply, False)
+
+    # -- a batch was given up ------------------------------------------------------------
+
+    def give_back(self, verdict: Verdict) -> None:
+        """It may have been committed, and nobody was told: undo that, as soon as can be."""
+        for reply, decision in zip(verdict.replies, verdict.decided.decisions, strict=True):
+            outcome = decision.outcome
+            if isinstance(outcome, Granted) and not outcome.extended and not reply.blocked:
+                self._post(Reply(_give_back(self._key(reply), outcome.tenure)), False)
+            for effect in decision.effects:
+                if isinstance(effect, Began) and effect.claim is not None:
+                    parked = self.watches.claim(effect.key, effect.tenure.holder, effect.claim)
+                    if parked is not None:
+                        self._ask_again(parked)
+
+    def look_again(self, reply: Reply[Any], seconds: float = 1.0) -> None:
+        """It could not be asked again: look at its lease a little later."""
+        self._asked_again.discard(reply)
+        self.watches.look_again(self._key(reply), self._store_now() + round(seconds * 1e6))
+
+    # -- the manager asks ----------------------------------------------------------------
+
+    def forget(self, reply: Reply[Any]) -> bool:
+        """Its caller has left: nothing of it remains here. True: it was waiting."""
+        op = reply.operation
+        if isinstance(op, Claim):
+            return self.watches.remove_claim(op) is not None
+        if op is not None:
+            self.watches.remove_end(reply, op.key)
+        return False
+
+    def due(self) -> list[Key]:
+        """The leases that must be looked at now."""
+        return self.watches.pop_due(self._store_now())
+
+    def next_look(self) -> int | None:
+        """The steady instant at which one must be looked at next."""
+        instant = self.watches.next_due()
+        self._runtime.figures.next_tick = instant
+        return None if instant is None else instant + self._skew
+
+    def held(self) -> int:
+        """How many leases that were attributed here have neither ended nor run out."""
+        return len(self._held)
+
+    def drop_overdue(self) -> None:
+        """Forget, in that figure, what has run out."""
+        now = self._runtime.clock.steady()
+        for key in [k for k, (_, until) in self._held.items() if until <= now]:
+            del self._held[key]
+
+    def _store_now(self) -> Instant:
+        return self._runtime.clock.steady() - self._skew
+
+    @staticmethod
+    def _key(reply: Reply[Any]) -> Key:
+        assert reply.key is not None
+        return reply.key
+
+
+def _give_back(key: Key, tenure: Tenure) -> Release:
+    return Release(key, tenure.holder, tenure.term, "handed over", untouched=tenure.expiry)

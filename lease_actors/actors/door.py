@@ -1,0 +1,149 @@
+"""How a call comes in and its answer goes out, in the caller's own thread.
+
+The caller's thread is the timer of a blocking call: its deadline is kept even if secretary,
+manager and store all hang. Calls nobody blocks on have theirs from the alarm.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import pykka
+
+from lease_actors.actors.alarm import Alarm
+from lease_actors.actors.answers import Attribution
+from lease_actors.actors.base import tell
+from lease_actors.actors.failures import stopped
+from lease_actors.actors.gate import Gate
+from lease_actors.actors.manager import GiveBack, Withdrawn
+from lease_actors.actors.reply import Reply
+from lease_actors.clock import Clock
+from lease_actors.core.operations import Operation
+from lease_actors.errors import WaitCancelled
+from lease_actors.observability.events import Call, CallBegan, CallEnded
+from lease_actors.observability.hooks import Hooks
+
+R = TypeVar("R", bound=Reply[Any])
+
+
+class Door:
+    """Sends operations in and waits for what comes out."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        alarm: Alarm,
+        hooks: Hooks,
+        patience: int,
+        secretary_of: Callable[[str], pykka.ActorRef[Any]],
+        manager: pykka.ActorRef[Any],
+    ) -> None:
+        self.clock = clock
+        self._gate = gate
+        self._alarm = alarm
+        self._hooks = hooks
+        self._patience = patience
+        self._secretary_of = secretary_of
+        self._manager = manager
+        self._pid = os.getpid()
+
+    def send(
+        self,
+        kind: type[R],
+        operation: Operation,
+        *,
+        wait: int | None = 0,
+        patience: int | None = None,
+        **fields: Any,
+    ) -> R:
+        """Send the operation on its way; its reply, which settles in any case.
+
+        ``wait``: how long (microseconds) the caller lets itself be queued; ``patience``: how
+        long beyond that an answer may take.
+        """
+        began = self.clock.steady()
+        reply = kind(
+            operation,
+            began=began,
+            wait=wait,
+            patience=self._patience if patience is None else patience,
+            call=self._began(operation, began) if self._hooks else None,
+            settled=self._settled,
+            withdrawn=self._withdrawn,
+            **fields,
+        )
+        self._enter(reply, self._secretary_of(operation.key.namespace))
+        return reply
+
+    def admit(self, kind: type[R], operation: Operation) -> R:
+        """A reply that the caller will have settled itself, past secretary and manager."""
+        reply = kind(
+            operation,
+            began=self.clock.steady(),
+            patience=self._patience,
+            settled=self._settled,
+        )
+        self._enter(reply, None)
+        return reply
+
+    def _enter(self, reply: Reply[Any], inbox: pykka.ActorRef[Any] | None) -> None:
+        if self._pid != os.getpid():
+            # Not through the gate: its lock may have been held by another thread at the fork.
+            reply.fail(stopped(reply))
+        else:
+            self._gate.enter(inbox, reply)
+
+    def keep_deadlines(self, reply: Reply[Any]) -> None:
+        """Let the alarm end the reply in time: for those on whom no thread may be waiting."""
+        instant = reply.lapse(self.clock.steady())
+        if instant is not None:
+            self._alarm.at(instant, lambda: self.keep_deadlines(reply))
+
+    def await_(self, reply: Reply[Any]) -> Any:
+        """Wait for the answer and return it, or raise the error that it is."""
+        try:
+            self.await_until(reply, None)
+        except BaseException as error:
+            # Left by an exception, such as Ctrl-C: whoever settles first decides.
+            self.abandon(reply, error)
+            raise
+        return reply.get()
+
+    def await_until(self, reply: Reply[Any], until: int | None) -> bool:
+        """Wait for the answer until that steady instant (None: as long as it takes)."""
+        while not reply.is_settled:
+            now = self.clock.steady()
+            if until is not None and now >= until:
+                return False
+            instant = reply.lapse(now)
+            if until is not None and (instant is None or until < instant):
+                instant = until
+            if not reply.is_settled:
+                self.clock.wait(reply.signal, instant)
+        return True
+
+    def abandon(self, reply: Reply[Any], cause: BaseException) -> None:
+        """The caller leaves."""
+        error = WaitCancelled(f"cannot {reply.what}: its caller left", key=reply.key)
+        error.__cause__ = cause
+        if not reply.withdraw(error):  # it was answered, but nobody will see the answer
+            value = reply.value
+            if isinstance(value, Attribution) and value.new:
+                tell(self._manager, GiveBack(value))
+
+    def _began(self, operation: Operation, began: int) -> Call:
+        who = getattr(operation, "holder", None) or getattr(operation, "entity", "")
+        call = Call(operation.kind, operation.key, who, began)
+        self._hooks(CallBegan(call))
+        return call
+
+    def _settled(self, reply: Reply[Any], error: BaseException | None) -> None:
+        self._gate.leave(reply)
+        if reply.call is not None:
+            self._hooks(CallEnded(reply.call, error, self.clock.steady()))
+
+    def _withdrawn(self, reply: Reply[Any]) -> None:
+        tell(self._manager, Withdrawn(reply))

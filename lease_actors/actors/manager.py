@@ -1,0 +1,179 @@
+"""The ManagerActor: one line for all operations that write or check.
+
+What has gathered in its inbox is applied together, in order, in one transaction; the replies go
+out after the commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lease_actors.actors.answers import Attribution
+from lease_actors.actors.base import Gone, LeaseActor, tell
+from lease_actors.actors.expiry import WakeAt
+from lease_actors.actors.failures import stopped
+from lease_actors.actors.line import AttemptEnded, AttemptOverdue, Flush, Line, TryAgain
+from lease_actors.actors.reply import Reply
+from lease_actors.actors.runtime import Runtime
+from lease_actors.actors.work import Decider
+from lease_actors.core.operations import Cancel, Claim, Expire
+from lease_actors.errors import ManagerStopped
+from lease_actors.observability.events import Gauges, Ticked
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The ExpiryActor says: look. ``late``: microseconds after the instant that was meant."""
+
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A caller has left."""
+
+    reply: Reply[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """A caller was answered, but left before it could see the lease."""
+
+    attribution: Attribution
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Let what is in flight finish, leave the queues, end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Nobody is inside the gate any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """Another part of this manager has failed; so has the manager."""
+
+    error: BaseException
+
+
+class ManagerActor(LeaseActor):
+    """Serialises the operations, keeps the blocked claims, and settles the replies.
+
+    Only an error inside the manager stops it; ``gone`` gets what stopped it, None for ``Stop``.
+    """
+
+    def __init__(self, runtime: Runtime, decider: Decider, gone: Gone) -> None:
+        super().__init__(gone)
+        self._runtime = runtime
+        self._line = Line(runtime, decider, lambda m: tell(self.actor_ref, m), self._between)
+        self._answers = self._line.answers
+        self._stopping = False
+        self._emptied = False
+        self._woken_at: int | None = None
+        self._pruned_at = runtime.clock.steady()
+
+    def on_receive(self, message: object) -> None:
+        match message:
+            case Reply():
+                self._line.post(message)
+            case Flush():
+                self._line.flush()
+            case AttemptEnded():
+                self._line.ended(message)
+            case Withdrawn(reply):
+                self._withdraw(reply)
+            case GiveBack(attribution):
+                self._line.post(Reply(attribution.give_back))
+            case Tick(late):
+                self._tick(late)
+            case TryAgain(work):
+                self._line.try_again(work)
+            case AttemptOverdue():
+                self._line.overdue(message)
+            case Stop():
+                self._begin_stop()
+            case Emptied():
+                self._emptied = True
+                self._finish_if_done()
+            case Crash(error):
+                raise error
+
+    def _between(self) -> None:
+        """After each batch."""
+        self._schedule()
+        self._gauge()
+        self._finish_if_done()
+
+    # -- ticks ---------------------------------------------------------------------------
+
+    def _tick(self, late: int) -> None:
+        self._runtime.emit(Ticked(late / 1e6))
+        for key in self._answers.due():
+            self._line.post(Reply(Expire(key)))
+        self._answers.drop_overdue()
+        self._prune()
+        # Every tick is answered: the ExpiryActor may have rung before it heard of an instant.
+        self._woken_at = None
+        self._runtime.wake(WakeAt(self._answers.next_look()))
+
+    def _schedule(self) -> None:
+        instant = self._answers.next_look()
+        if instant != self._woken_at:
+            self._woken_at = instant
+            self._runtime.wake(WakeAt(instant))
+
+    def _prune(self) -> None:
+        """Once every max_sleep, if nothing else is to be done."""
+        runtime = self._runtime
+        now = runtime.clock.steady()
+        if now - self._pruned_at < runtime.max_sleep or self._line.busy:
+            return
+        self._pruned_at = now
+
+        def job() -> None:
+            try:
+                runtime.store.prune(runtime.idle_for)
+            except Exception as error:  # the next time will do
+                runtime.log.debug("pruning failed: %s", error, extra={"action": "prune"})
+
+        self._line.chore(job)
+
+    def _gauge(self) -> None:
+        watches, figures = self._answers.watches, self._runtime.figures
+        figures.blocked_claims, figures.waits = watches.claims, watches.ends
+        if self._runtime.hooks:
+            held = self._answers.held()
+            self._runtime.emit(Gauges(watches.claims, watches.ends, held))
+
+    # -- leaving -------------------------------------------------------------------------
+
+    def _withdraw(self, reply: Reply[Any]) -> None:
+        # If it is on its way, the answer finds nobody, and is given back then.
+        if self._answers.forget(reply):
+            op = reply.operation
+            if isinstance(op, Claim) and op.claim is not None:
+                self._line.post(Reply(Cancel(op.key, op.claim)))
+        self._gauge()
+
+    def _begin_stop(self) -> None:
+        self._stopping = True
+        self._line.leave()
+        for reply in list(self._answers.watches.all()):
+            reply.fail(stopped(reply))
+            self._withdraw(reply)
+        self._finish_if_done()
+
+    def _finish_if_done(self) -> None:
+        if self._stopping and self._emptied and not self._line.busy:
+            self._emptied = False  # stop once
+            self.stop()
+
+    def on_gone(self) -> None:
+        self._line.close()
+        if self._failure is None and not self._stopping:
+            self._failure = ManagerStopped("the ManagerActor was stopped from outside")
+        super().on_gone()

@@ -1,0 +1,192 @@
+"""A reply settles once: whoever comes first decides, and everybody else is told so.
+
+The manager answers, a deadline passes, the caller cancels, the manager stops: these race, in
+different threads, and exactly one wins. Nothing is handed to a caller who has left.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import pykka
+
+from lease_actors.clock import Signal
+from lease_actors.core.model import Key
+from lease_actors.core.operations import Operation
+from lease_actors.errors import LeaseError, LeaseTimeout, ManagerStopped, WaitTimeout
+from lease_actors.observability.events import Call
+
+if TYPE_CHECKING:
+    from pykka._types import OptExcInfo
+
+T = TypeVar("T")
+
+
+class Reply(pykka.Future[T], Generic[T]):
+    """A Pykka future on one plain lock, with a deadline of its own.
+
+    ``wait``: how long the caller is willing to be blocked (microseconds, None: for ever);
+    ``patience``: how long beyond that an answer may take.
+    """
+
+    def __init__(
+        self,
+        operation: Operation | None = None,
+        *,
+        began: int = 0,
+        wait: int | None = 0,
+        patience: int = 0,
+        call: Call | None = None,
+        settled: Callable[[Reply[Any], BaseException | None], None] | None = None,
+        withdrawn: Callable[[Reply[Any]], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self.signal = Signal()
+        self.operation = operation
+        self.began = began
+        self.call = call
+        self.blocked = False
+        """It is queued, or its wait is registered: only its own wait limits it now."""
+        self._wait = wait
+        self._patience = patience
+        self._overdue = False
+        self._on_settled = settled
+        self._on_withdrawn = withdrawn
+        self._pid = os.getpid()
+
+    # -- settling ------------------------------------------------------------------------
+
+    @property
+    def is_settled(self) -> bool:
+        return "_outcome" in self.__dict__
+
+    @property
+    def value(self) -> T | None:
+        """What it was answered, if it was."""
+        return self.__dict__["_outcome"][0] if self.is_settled else None
+
+    @property
+    def error(self) -> BaseException | None:
+        """The error that it was answered, if it was one."""
+        return self.__dict__["_outcome"][1] if self.is_settled else None
+
+    def settle(self, value: T) -> bool:
+        """Answer; False if it was settled before: then nobody has got this value."""
+        return self._settle((value, None))
+
+    def fail(self, error: BaseException) -> bool:
+        """Answer with an error; False if it was settled before."""
+        return self._settle((None, error))
+
+    def withdraw(self, error: LeaseError) -> bool:
+        """The caller leaves: answer with the error and tell the manager. False: too late."""
+        if not self.fail(error):
+            return False
+        if self._on_withdrawn is not None and self._pid == os.getpid():
+            self._on_withdrawn(self)
+        return True
+
+    def block(self) -> None:
+        """It is queued or registered from now on. A wait that is over by now ends it."""
+        # blocked before overdue is read, in lapse() the other way round: of two threads that
+        # come here and there at once, one at least sees what the other has written.
+        self.blocked = True
+        if self._overdue:
+            self.withdraw(self._wait_timeout())
+
+    def lapse(self, now: int) -> int | None:
+        """Do what the deadlines ask for at ``now``; when must somebody look again?"""
+        if self.is_settled:
+            return None
+        over = None if self._wait is None else self.began + self._wait
+        hopeless = self.began + (self._wait or 0) + self._patience
+        if over is not None and now >= over:
+            self._overdue = True
+        if self.blocked:
+            if over is None or now < over:
+                return over
+            self.withdraw(self._wait_timeout())
+            return None
+        if now >= hopeless:
+            self.withdraw(self._lease_timeout())
+            return None
+        return hopeless if over is None or now >= over else over
+
+    def _settle(self, outcome: tuple[T | None, BaseException | None]) -> bool:
+        # dict.setdefault is one step: of two threads that race here exactly one finds its own
+        # outcome in place. A lock would cost an allocation for each call.
+        if self.__dict__.setdefault("_outcome", outcome) is not outcome:
+            return False
+        # In a forked child nobody else is told: locks on the way may have been held at the fork.
+        if self._on_settled is not None and self._pid == os.getpid():
+            self._on_settled(self, outcome[1])
+        self.signal.set()
+        return True
+
+    # -- the future ----------------------------------------------------------------------
+
+    def get(self, *, timeout: float | None = None) -> T:
+        """The answer, or raise the error that it is; ``pykka.Timeout`` after ``timeout`` seconds."""
+        if self._get_hook is not None:
+            return super().get(timeout=timeout)
+        if self._pid != os.getpid():
+            raise ManagerStopped("the manager belongs to the parent of this forked process")
+        if not self.is_settled and not self.signal.wait(timeout):
+            raise pykka.Timeout(f"{timeout} seconds")
+        value, error = self.__dict__["_outcome"]
+        if error is not None:
+            raise error
+        return self.present(value)
+
+    def present(self, value: Any) -> Any:
+        """The answer as its caller sees it."""
+        return value
+
+    def set(self, value: T | None = None) -> None:
+        if not self._settle((value, None)):
+            raise queue.Full
+
+    def set_exception(self, exc_info: OptExcInfo | None = None) -> None:
+        error = (exc_info or sys.exc_info())[1]
+        if not self._settle((None, error or RuntimeError("an exception without a value"))):
+            raise queue.Full
+
+    # -- its deadlines, in words ---------------------------------------------------------
+
+    def _wait_timeout(self) -> LeaseError:
+        return WaitTimeout(f"cannot {self.what}: the wait was over first", key=self.key)
+
+    def _lease_timeout(self) -> LeaseError:
+        return LeaseTimeout(
+            f"cannot {self.what}: no answer in time; it may or may not have been done"
+            " (is the store reachable?)",
+            key=self.key,
+        )
+
+    @property
+    def key(self) -> Key | None:
+        """The lease it is about."""
+        return None if self.operation is None else self.operation.key
+
+    @property
+    def what(self) -> str:
+        """What was asked, in words."""
+        return "answer" if self.operation is None else describe(self.operation)
+
+
+def describe(operation: Operation) -> str:
+    """The operation in words, for messages: what, on which lease, for whom."""
+    lease = repr(operation.key.lease)
+    if operation.kind == "read" and not operation.key.lease:
+        return f"read the leases of namespace {operation.key.namespace!r}"
+    who = getattr(operation, "holder", None)
+    if operation.kind == "wait":
+        return f"wait for lease {lease} expiry"
+    if who is None:
+        who = getattr(operation, "entity", None)
+        return f"{operation.kind} lease {lease}" + ("" if who is None else f" for entity {who!r}")
+    return f"{operation.kind} lease {lease} for holder {who!r}"

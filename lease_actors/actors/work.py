@@ -1,0 +1,88 @@
+"""A batch on its way through the store: its operations, its attempts, its decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lease_actors.actors.reply import Reply
+from lease_actors.clock import Clock
+from lease_actors.core.batch import Decided, decide_batch, needs
+from lease_actors.core.decide import Context
+from lease_actors.core.model import Instant, Key, LeaseState, Micros
+from lease_actors.stores.base import Batch, Changes
+
+MOST = 256
+"""So many operations at most in one transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one attempt decided: for whom, what, at which instant, and when it was sent."""
+
+    replies: Sequence[Reply[Any]]
+    decided: Decided
+    now: Instant
+    sent: int
+    """Steady: before the request was sent."""
+    read_at: int
+    """Steady: when the store's ``now`` had just been read."""
+
+
+class Decider:
+    """What all batches of one start are decided with."""
+
+    def __init__(self, start: str, offer_window: Micros, clock: Clock) -> None:
+        self.start = start
+        self.clock = clock
+        self.offer_window = offer_window
+        self.reached_since: Instant | None = None
+        """Since when the store was reached without a gap; None: not at the last attempt."""
+
+    def context(self, now: Instant) -> Context:
+        since = now if self.reached_since is None else self.reached_since
+        return Context(now, self.start, self.offer_window, reached_since=since)
+
+
+class Work:
+    """One batch: applied once, however many attempts that takes."""
+
+    def __init__(self, number: int, replies: Sequence[Reply[Any]], decider: Decider) -> None:
+        self.number = number
+        self.replies = replies
+        self.attempt = 0
+        self.verdict: Verdict | None = None
+        self.bug: BaseException | None = None
+        self.probing: BaseException | None = None
+        """Why it failed, once that will not pass: the attempts from then on only find out
+        whether an earlier one was applied, and decide nothing new."""
+        self._decider = decider
+
+    def batch(self, sent: int) -> Batch:
+        """The transaction of one attempt, sent at that steady instant."""
+        replies = () if self.probing else self.replies
+        operations = [r.operation for r in replies if r.operation is not None]
+
+        def decide(states: Mapping[Key, LeaseState], now: Instant) -> Changes:
+            return self._decide(states, now, sent)
+
+        return Batch(self._decider.start, self.number, needs(operations), decide)
+
+    def _decide(self, states: Mapping[Key, LeaseState], now: Instant, sent: int) -> Changes:
+        # Attempts decide under the lock on their start's row, one after the other, and one that
+        # decides proves that those before it were not applied. So the last verdict is the one
+        # that stands, even if an attempt left behind as hanging comes to decide after all.
+        if self.probing:
+            return Changes(())
+        try:
+            # Whoever has left is dropped here, where it is certain that no earlier attempt counts.
+            replies = [r for r in self.replies if not r.is_settled]
+            operations = [r.operation for r in replies if r.operation is not None]
+            decided = decide_batch(states, operations, self._decider.context(now))
+        except BaseException as error:
+            self.bug = error
+            raise
+        self.verdict = Verdict(replies, decided, now, sent, self._decider.clock.steady())
+        changed = [s for key, s in decided.states.items() if s is not states[key]]
+        return Changes(changed, decided.absent)

@@ -1,0 +1,281 @@
+"""The five capabilities: each bound to one namespace of one model, each as narrow as its name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from lease_actors.actors.door import Door
+from lease_actors.actors.reads import Reads
+from lease_actors.actors.reply import Reply, describe
+from lease_actors.clock import from_instant, micros
+from lease_actors.config import Duration, as_timedelta
+from lease_actors.core.decide import stands
+from lease_actors.core.model import ClaimId, Key, LeaseState
+from lease_actors.core.operations import Check, Claim, Operation, Pin, Revoke, Unpin, Wait
+from lease_actors.errors import NotValid, WaitCancelled
+from lease_actors.held import ClaimFuture
+from lease_actors.lease import Lease, Waiter, lease_of
+
+__all__ = ["Checker", "Claimer", "Pinner", "Reader", "Revoker", "Token"]
+
+_CANCEL_POLL = 20_000
+"""A cancel event of the caller's own is looked at so often (microseconds)."""
+
+NewClaimId: TypeAlias = Callable[[], ClaimId]
+
+
+class _Capability:
+    """Bound to one namespace of one model."""
+
+    def __init__(self, door: Door, namespace: str, model_uuid: str) -> None:
+        self._door = door
+        self._namespace = namespace
+        self._model_uuid = model_uuid
+
+    @property
+    def _scope(self) -> tuple[str, str]:
+        return self._namespace, self._model_uuid
+
+    def _key(self, lease: str) -> Key:
+        return Key(self._namespace, self._model_uuid, lease)
+
+    def _ask(self, operation: Operation, patience: int | None = None) -> Any:
+        return self._door.await_(self._door.send(Reply, operation, patience=patience))
+
+
+class Claimer(_Capability):
+    """Claims leases, and waits for their end."""
+
+    def __init__(self, door: Door, namespace: str, model_uuid: str, new_id: NewClaimId) -> None:
+        super().__init__(door, namespace, model_uuid)
+        self._new_id = new_id
+
+    def claim(
+        self, lease: str, holder: str, duration: Duration, *, wait: Duration | None = 0
+    ) -> Lease:
+        """The holder has the lease until at least ``duration`` after this call began.
+
+        Held by the same holder it is extended, never shortened. ``wait``: 0, have it at once or
+        raise ``ClaimDenied``; a duration, queue for so long, then raise ``WaitTimeout``; None,
+        queue for as long as it takes. A duration is a ``timedelta`` or seconds.
+
+        Raises ``NotValid``, ``ClaimDenied`` (the holder certainly does not have it),
+        ``WaitTimeout``, ``LeaseTimeout`` (infer nothing), ``StoreError``, ``ManagerStopped``.
+        An exception that ends the call from outside (Ctrl-C) withdraws the claim.
+        Source: SEMANTICS, "Claim".
+        """
+        reply = self._send(lease, holder, duration, wait)
+        result: Lease = self._door.await_(reply)
+        return result
+
+    def claim_future(
+        self, lease: str, holder: str, duration: Duration, *, wait: Duration | None = None
+    ) -> ClaimFuture:
+        """The claim as a future: returns at once; everything that goes wrong comes out of it."""
+        reply = self._send(lease, holder, duration, wait)
+        self._door.keep_deadlines(reply)
+        return reply
+
+    def wait_until_expired(
+        self,
+        lease: str,
+        *,
+        timeout: Duration | None = None,
+        cancel: threading.Event | None = None,
+        started: threading.Event | None = None,
+    ) -> None:
+        """Return when the tenure that stands now has ended; at once if none stands.
+
+        ``started`` is set when the wait is registered, also if none stood. Raises ``WaitTimeout``
+        after ``timeout``, ``WaitCancelled`` when ``cancel`` is set: nothing of it remains then.
+        """
+        operation = Wait(self._key(lease))
+        wait = _wait_of(timeout, operation)
+        reply = self._door.send(_EndOfTenure, operation, wait=wait, started=started)
+        if cancel is not None:
+            self._watch(reply, cancel)
+        self._door.await_(reply)
+
+    def _watch(self, reply: _EndOfTenure, cancel: threading.Event) -> None:
+        clock = self._door.clock
+        error = WaitCancelled(f"cannot {reply.what}: it was cancelled", key=reply.key)
+        try:
+            while not cancel.is_set():
+                if self._door.await_until(reply, clock.steady() + _CANCEL_POLL):
+                    return
+        except BaseException as cause:
+            self._door.abandon(reply, cause)
+            raise
+        reply.withdraw(error)
+
+    def _send(
+        self, lease: str, holder: str, duration: Duration, wait: Duration | None
+    ) -> ClaimFuture:
+        claim = None if wait == 0 else self._new_id()
+        operation = claim_of(self._key(lease), holder, duration, claim)
+        reply: ClaimFuture
+        try:
+            limit = _wait_of(wait, operation)
+        except NotValid as error:
+            reply = ClaimFuture(operation)
+            reply.fail(error)
+            return reply
+        reply = self._door.send(ClaimFuture, operation, wait=limit, clock=self._door.clock)
+        return reply
+
+
+class _EndOfTenure(Reply[None]):
+    """Says when it is registered."""
+
+    def __init__(self, *args: Any, started: threading.Event | None = None, **fields: Any) -> None:
+        super().__init__(*args, **fields)
+        self._started = started
+
+    def block(self) -> None:
+        if self._started is not None:
+            self._started.set()
+        super().block()
+
+    def settle(self, value: None) -> bool:
+        if self._started is not None:
+            self._started.set()
+        return super().settle(value)
+
+
+class Token:
+    """Says whether a holder has a lease. Made without any check of its names."""
+
+    def __init__(self, door: Door, key: Key, holder: str) -> None:
+        self._door = door
+        self._operation = Check(key, holder)
+
+    def check(self) -> None:
+        """Return if that holder's lease stands in the store at this moment, else ``NotHeld``.
+
+        Asks the manager, in line with every other operation. Raises ``NotValid`` for the lease
+        first, then for the holder.
+        """
+        self._door.await_(self._door.send(Reply, self._operation))
+
+
+class Checker(_Capability):
+    """Hands out tokens."""
+
+    def token(self, lease: str, holder: str) -> Token:
+        """A token for that lease and holder; nothing is checked before its ``check``."""
+        return Token(self._door, self._key(lease), holder)
+
+
+class Pinner(_Capability):
+    """Keeps leases from expiry and revocation."""
+
+    def __init__(self, door: Door, namespace: str, model_uuid: str, reads: Reads) -> None:
+        super().__init__(door, namespace, model_uuid)
+        self._reads = reads
+
+    def pin(self, lease: str, entity: str) -> None:
+        """The lease neither expires nor is revoked until every entity that pinned it unpins it.
+
+        Pinning twice is once. A lease that nobody holds may be pinned: the next claimant gets it
+        pinned.
+        """
+        self._ask(Pin(self._key(lease), entity))
+
+    def unpin(self, lease: str, entity: str) -> None:
+        """Take that entity's pin away; the last one gone, the holder has its full duration again."""
+        self._ask(Unpin(self._key(lease), entity))
+
+    def pinned(self) -> dict[str, list[str]]:
+        """The pinned leases of this namespace and model, each with the entities that pin it."""
+        states, _ = self._reads.read(self._key(""), lambda store: store.leases(*self._scope))
+        return {s.key.lease: sorted(s.pins) for s in states if s.pins}
+
+    @contextmanager
+    def pinning(self, lease: str, entity: str) -> Iterator[None]:
+        """Pinned while the block runs."""
+        self.pin(lease, entity)
+        try:
+            yield
+        finally:
+            self.unpin(lease, entity)
+
+
+class Reader(_Capability):
+    """Reads snapshots; never delays a claim."""
+
+    def __init__(self, door: Door, namespace: str, model_uuid: str, reads: Reads) -> None:
+        super().__init__(door, namespace, model_uuid)
+        self._reads = reads
+
+    def leases(self) -> dict[str, str]:
+        """The standing leases of exactly this namespace and model, each with its holder.
+
+        One that is on offer already names the holder it is offered to.
+        """
+        states, now = self._reads.read(self._key(""), lambda store: store.leases(*self._scope))
+        return {s.key.lease: holder for s in states if (holder := _holder(s, now)) is not None}
+
+    def get(self, lease: str) -> Lease | None:
+        """The lease as it stands, or None."""
+        clock = self._door.clock
+        sent = clock.steady()
+        key = self._key(lease)
+        state, now = self._reads.read(key, lambda store: store.get(key))
+        tenure = state.tenure
+        if tenure is None or not stands(state, now):
+            return None
+        until = sent + tenure.expiry - now
+        return lease_of(state.key, tenure, bool(state.pins), until, clock)
+
+    def waiting(self, lease: str) -> list[Waiter]:
+        """The blocked claims on the lease, in the order of the queue."""
+        key = self._key(lease)
+        waiters = self._reads.read(key, lambda store: store.waiting(key))
+        return [Waiter(w.holder, i, from_instant(w.since)) for i, w in enumerate(waiters, 1)]
+
+
+class Revoker(_Capability):
+    """Ends tenures."""
+
+    def revoke(self, lease: str, holder: str, *, timeout: Duration | None = None) -> None:
+        """That holder does not have the lease any more; it has gone to the queue's first.
+
+        A lease that is missing or free is revoked already. Raises ``NotHeld`` if another holds
+        it, ``LeasePinned``, and ``LeaseTimeout`` after ``timeout`` (the manager's call_timeout).
+        """
+        operation = Revoke(self._key(lease), holder)
+        self._ask(operation, patience=_wait_of(timeout, operation))
+
+
+# -- what the capabilities share ---------------------------------------------------------
+
+
+def claim_of(key: Key, holder: str, duration: Any, claim: ClaimId | None = None) -> Claim:
+    """A claim with its duration as a ``timedelta``. What is none is left for the secretary to
+    refuse, who refuses a wrong lease or holder first."""
+    converted = as_timedelta(duration)
+    return Claim(key, holder, duration if converted is None else converted, claim)
+
+
+def _wait_of(wait: Any, operation: Operation) -> int | None:
+    if wait is None:
+        return None
+    duration = as_timedelta(wait)
+    if duration is None or duration < timedelta(0):
+        what = f"cannot {describe(operation)}"
+        raise NotValid(
+            f"{what}: {wait!r} is not a time to wait (a timedelta, seconds, or None)",
+            key=operation.key,
+        )
+    return micros(duration)
+
+
+def _holder(state: LeaseState, now: int) -> str | None:
+    if state.tenure is not None and stands(state, now):
+        return state.tenure.holder
+    return state.offer.holder if state.offer is not None else None
+

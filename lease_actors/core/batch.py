@@ -1,0 +1,66 @@
+"""Many operations at one instant: what a batch needs to see, and what it decides.
+
+Pure as :mod:`lease_actors.core.decide`, on which it rests: operations are applied strictly in
+order, each to the state that the one before it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lease_actors.core.decide import Context, Decision, Missed, decide
+from lease_actors.core.model import ClaimId, Key, LeaseState, Need, sole_need
+from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A batch, decided."""
+
+    decisions: Sequence[Decision]
+    """One an operation, in order."""
+    states: Mapping[Key, LeaseState]
+    """Every state that was looked at, as it is now."""
+    absent: frozenset[str]
+    """The starts that were found absent."""
+
+
+def needs(operations: Iterable[Operation]) -> dict[Key, Need]:
+    """How much of which leases these operations can touch.
+
+    An operation can use up two heads of the queue: one when the lease is brought to the
+    present, and one by its own rule.
+    """
+    needed: dict[Key, Need] = {}
+    for op in operations:
+        claim: ClaimId | None = op.claim if isinstance(op, Claim | Cancel) else None
+        ends = isinstance(op, Revoke | Release)
+        need = needed.get(op.key)
+        if need is None and claim is None and not ends:
+            needed[op.key] = sole_need()
+            continue
+        heads = 2 if need is None else need.heads + 2
+        claims = frozenset() if need is None else need.claims
+        needed[op.key] = Need(
+            heads,
+            claims if claim is None else claims | {claim},
+            ends or (need is not None and need.ends),
+        )
+    return needed
+
+
+def decide_batch(
+    states: Mapping[Key, LeaseState], operations: Iterable[Operation], context: Context
+) -> Decided:
+    """Apply the operations in order; a process found absent is absent for all that follow."""
+    current = dict(states)
+    decisions: list[Decision] = []
+    for op in operations:
+        decision = decide(current[op.key], op, context)
+        current[op.key] = decision.state
+        decisions.append(decision)
+        missed = {e.start for e in decision.effects if isinstance(e, Missed)}
+        if missed:
+            context = replace(context, absent=context.absent | missed)
+    return Decided(decisions, current, context.absent)

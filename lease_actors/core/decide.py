@@ -1,0 +1,481 @@
+"""THE rules: what becomes of one lease when something is asked of it.
+
+Theory of operation
+===================
+
+A lease is in one of four states. Every operation first brings the lease to the present
+(:func:`settle`), then applies its own rule; so it does not matter when, or whether, anybody
+has tidied up.
+
+::
+
+                    claim                          the queue's first is another process's
+        +--------> HELD <------ confirm ------ OFFERED <-----------------+
+        |           |                           |    |                   |
+      FREE          | release, revoke, expiry   |    | lapse, decline,   |
+        ^           v                           |    | revoke            |
+        |      [hand over] <--------------------+----+                   |
+        |        |      |                                                |
+        +--------+      +------------------------------------------------+
+      nobody waits     somebody waits: HELD at once if this process decides for its own claim
+
+    HELD, and a user's transaction is guarding it when it should end --> ENDING
+    ENDING: nothing extends it, nobody else has it; over when the last guard is.
+
+* **Term.** Every attribution to a new claim, offered or held, has a higher term than any
+  before it. An extension, and the confirmation of an offer, keep theirs.
+* **Hand-over.** When a tenure ends, the first live claim of the queue has the lease in the
+  same decision: it is never seen free in between.
+* **Offer.** A claim of another process is offered the lease until an instant written with the
+  offer; that process confirms by claiming again. A missed offer makes the whole *process*
+  absent: all its claims keep their places and are passed over until it shows itself.
+* **Pins.** A pinned lease neither expires nor is revoked. When the last pin goes the tenure
+  has its full duration again.
+* **Nothing shortens** a tenure but a release that names an instant.
+
+``decide`` is pure: a state, an operation and the circumstances in; a state, an outcome and
+effects out. The outcome answers the caller (a refusal is an error *value*, raised only in the
+caller's thread). Effects are what others must be told.
+
+Source: SEMANTICS of this project (``docs/semantics.md``); the ancestor is Juju's lease manager.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, NamedTuple, TypeAlias
+
+from lease_actors.core.model import ClaimId, Ending, Instant, Key, LeaseState, Micros, Offer, Tenure, Waiter
+from lease_actors.core.operations import (
+    Cancel,
+    Check,
+    Claim,
+    Expire,
+    Operation,
+    Pin,
+    Release,
+    Revoke,
+    Unpin,
+    Wait,
+)
+from lease_actors.errors import ClaimDenied, LeaseError, LeasePinned, NotHeld
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The circumstances of a decision."""
+
+    now: Instant
+    start: str
+    """The start of the manager that decides."""
+    offer_window: Micros
+    absent: frozenset[str] = frozenset()
+    """Starts found absent earlier in this batch."""
+    reached_since: Instant = 0
+    """The decider has reached its store without a gap since then. An offer made before is not
+    judged: its silence may have been the decider's own."""
+
+
+# -- outcomes: what the caller is told ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The claimant has the lease. ``extended``: it had it before."""
+
+    tenure: Tenure
+    pinned: bool
+    extended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The claim is blocked, in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """This tenure stands, and its end is to be waited for."""
+
+    tenure: Tenure
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """It will be so when the guards on that term are gone."""
+
+    term: int
+
+
+QUEUED = Queued()
+DONE = Done()
+
+Outcome: TypeAlias = Granted | Queued | Standing | Done | Pending | LeaseError
+
+
+# -- effects: what others must be told ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A tenure began. ``claim``: the blocked claim that it is given to, if it was blocked."""
+
+    key: Key
+    tenure: Tenure
+    pinned: bool
+    claim: ClaimId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A tenure ended."""
+
+    key: Key
+    tenure: Tenure
+    how: Ending
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """Another process should look: the lease is offered to its claim."""
+
+    key: Key
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """That process let an offer lapse."""
+
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Somebody further back in the queue may be next: look once more, soon."""
+
+    key: Key
+
+
+Effect: TypeAlias = Began | Ended | Offered | Missed | LookAgain
+
+
+class Decision(NamedTuple):
+    """What becomes of it."""
+
+    state: LeaseState
+    outcome: Outcome
+    effects: tuple[Effect, ...] = ()
+
+
+_Settled: TypeAlias = tuple[LeaseState, tuple[Effect, ...]]
+
+
+def decide(state: LeaseState, operation: Operation, context: Context) -> Decision:
+    """Apply one operation to one lease."""
+    state, before = settle(state, context)
+    decision = _RULES[type(operation)](state, operation, context)
+    if before:
+        return Decision(decision.state, decision.outcome, before + decision.effects)
+    return decision
+
+
+# -- the present -------------------------------------------------------------------------
+
+
+def settle(state: LeaseState, context: Context) -> _Settled:
+    """Bring the lease to the present: end what is over, hand on what is free."""
+    tenure, offer = state.tenure, state.offer
+    if tenure is not None:
+        overdue = tenure.expiry <= context.now and not state.pins
+        if not overdue and tenure.ending is None:
+            return state, ()
+        how = tenure.ending or "expired"
+        if state.guarded:
+            return (_mark(state, how), ()) if tenure.ending is None else (state, ())
+        at = min(context.now, tenure.expiry) if how == "expired" else context.now
+        return _end(state, how, at, context)
+    if offer is not None:
+        if context.now < offer.lapses_at:
+            return state, ()
+        if offer.made_at < context.reached_since:
+            return _offer(state, offer.claim, offer.holder, offer.term, context)
+        return _miss(state, offer, context)
+    if state.queued:
+        return _hand_over(state, context)
+    return state, ()
+
+
+def stands(state: LeaseState, now: Instant) -> bool:
+    """Is there a holder whose expiry has not come, or whose lease is pinned?"""
+    tenure = state.tenure
+    return tenure is not None and tenure.ending is None and (bool(state.pins) or now < tenure.expiry)
+
+
+def due(state: LeaseState) -> Instant | None:
+    """When must somebody look at this lease next, if nothing is asked of it before?"""
+    if state.tenure is not None:
+        return None if state.pins and state.tenure.ending is None else state.tenure.expiry
+    return state.offer.lapses_at if state.offer is not None else None
+
+
+# -- the steps the rules are made of -----------------------------------------------------
+
+
+def _mark(state: LeaseState, how: Ending) -> LeaseState:
+    assert state.tenure is not None
+    return replace(state, tenure=replace(state.tenure, ending=how))
+
+
+def _end(state: LeaseState, how: Ending, at: Instant, context: Context) -> _Settled:
+    tenure = state.tenure
+    assert tenure is not None
+    state = replace(
+        state, tenure=None, ended=how, ended_term=tenure.term, ended_at=at, guarded=False
+    )
+    ended = Ended(state.key, tenure, how, at)
+    if not state.queued:
+        return state, (ended,)
+    state, effects = _hand_over(state, context)
+    return state, (ended, *effects)
+
+
+def _miss(state: LeaseState, offer: Offer, context: Context) -> _Settled:
+    start = offer.claim.start
+    queue = tuple(replace(w, absent=True) if w.claim.start == start else w for w in state.queue)
+    state, effects = _hand_over(replace(state, offer=None, queue=queue), context)
+    return state, (Missed(start), *effects)
+
+
+def _hand_over(state: LeaseState, context: Context, skip: ClaimId | None = None) -> _Settled:
+    """Give the free lease to the queue's first live claim, or offer it. ``skip``: anyone but it."""
+    live = [w for w in state.queue if _is_next(w, state, context)]
+    if not live:
+        return state, ((LookAgain(state.key),) if state.horizon is not None else ())
+    first = next((w for w in live if w.claim != skip), live[0])
+    if first.claim.start != context.start:
+        return _offer(state, first.claim, first.holder, state.term + 1, context)
+    state = _leave(state, first.claim)
+    state, began = _grant(state, first.holder, first.duration, state.term + 1, context, first.claim)
+    return state, (began,)
+
+
+def _is_next(waiter: Waiter, state: LeaseState, context: Context) -> bool:
+    known = state.horizon is None or waiter.place <= state.horizon
+    return known and not waiter.absent and waiter.claim.start not in context.absent
+
+
+def _offer(state: LeaseState, claim: ClaimId, holder: str, term: int, context: Context) -> _Settled:
+    offer = Offer(claim, holder, term, context.now, context.now + context.offer_window)
+    return replace(state, offer=offer, term=term), (Offered(state.key, offer),)
+
+
+def _grant(
+    state: LeaseState,
+    holder: str,
+    duration: Micros,
+    term: int,
+    context: Context,
+    claim: ClaimId | None,
+) -> tuple[LeaseState, Began]:
+    tenure = Tenure(holder, term, context.now, duration, context.now + duration)
+    state = replace(state, term=term, tenure=tenure, offer=None)
+    return state, Began(state.key, tenure, bool(state.pins), claim)
+
+
+def _extend(state: LeaseState, duration: Micros, now: Instant) -> LeaseState:
+    tenure = state.tenure
+    assert tenure is not None
+    if now + duration <= tenure.expiry:
+        return state
+    return replace(state, tenure=replace(tenure, duration=duration, expiry=now + duration))
+
+
+def _leave(state: LeaseState, claim: ClaimId | None) -> LeaseState:
+    queue = tuple(w for w in state.queue if w.claim != claim)
+    gone = len(state.queue) - len(queue)
+    return replace(state, queue=queue, queued=state.queued - gone) if gone else state
+
+
+# -- one rule an operation ---------------------------------------------------------------
+
+
+def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
+    duration = op.duration // _MICROSECOND
+    tenure, offer = state.tenure, state.offer
+    if tenure is not None:
+        if tenure.holder != op.holder or tenure.ending is not None:
+            return _block(state, op, duration, context)
+        state = _extend(state, duration, context.now)
+        if op.claim is not None:
+            state = _leave(state, op.claim)
+        assert state.tenure is not None
+        return Decision(state, Granted(state.tenure, bool(state.pins), extended=True))
+    if offer is not None:
+        if offer.holder != op.holder:
+            return _block(state, op, duration, context)
+        term = offer.term  # confirmed, by this claim or by another of the same holder
+    elif state.horizon is not None:
+        return _block(state, op, duration, context)  # somebody live may be in front
+    else:
+        term = state.term + 1
+    state = _leave(state, op.claim)
+    state, began = _grant(state, op.holder, duration, term, context, op.claim)
+    return Decision(state, Granted(began.tenure, began.pinned, extended=False), (began,))
+
+
+def _block(state: LeaseState, op: Claim, duration: Micros, context: Context) -> Decision:
+    if op.claim is None:
+        return Decision(state, _denied(state, op))
+    if any(w.claim == op.claim for w in state.queue):
+        return Decision(state, QUEUED)
+    waiter = Waiter(state.last_place + 1, op.claim, op.holder, duration, context.now)
+    state = replace(
+        state,
+        queue=(*state.queue, waiter),
+        queued=state.queued + 1,
+        last_place=waiter.place,
+    )
+    return Decision(state, QUEUED)
+
+
+def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
+    tenure, offer = state.tenure, state.offer
+    if tenure is not None:
+        if tenure.holder != op.holder:
+            return Decision(state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state))
+        if tenure.ending is not None:
+            return Decision(state, Pending(tenure.term))
+        if state.pins:
+            return Decision(state, _pinned(state, op))
+        if state.guarded:
+            return Decision(_mark(state, "revoked"), Pending(tenure.term))
+        state, effects = _end(state, "revoked", context.now, context)
+        return Decision(state, DONE, effects)
+    if offer is not None:
+        if offer.holder != op.holder:
+            return Decision(state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state))
+        state, effects = _hand_over(replace(state, offer=None), context, skip=offer.claim)
+        return Decision(state, DONE, effects)
+    return Decision(state, DONE)
+
+
+def _release(state: LeaseState, op: Release, context: Context) -> Decision:
+    tenure = state.tenure
+    if tenure is None or tenure.term != op.term or tenure.holder != op.holder:
+        return Decision(state, DONE)  # that tenure has ended already
+    if op.untouched is not None and op.untouched != tenure.expiry:
+        return Decision(state, DONE)  # another claim of that holder has been answered with it
+    if op.at is not None and op.at > context.now:
+        expiry = min(tenure.expiry, op.at)
+        return Decision(replace(state, tenure=replace(tenure, expiry=expiry)), DONE)
+    if state.pins or tenure.ending is not None:
+        return Decision(state, DONE)  # pinned: it stays its holder's, and expires after the pins
+    if state.guarded:
+        return Decision(_mark(state, op.how), DONE)
+    state, effects = _end(state, op.how, context.now, context)
+    return Decision(state, DONE, effects)
+
+
+def _check(state: LeaseState, op: Check, context: Context) -> Decision:
+    tenure = state.tenure
+    if tenure is not None and tenure.ending is None and tenure.holder == op.holder:
+        return Decision(state, DONE)
+    what = f"checked lease {op.key.lease!r}"
+    return Decision(state, _not_held(op.key, what, op.holder, state))
+
+
+def _pin(state: LeaseState, op: Pin, context: Context) -> Decision:
+    if op.entity in state.pins:
+        return Decision(state, DONE)
+    return Decision(replace(state, pins=(*state.pins, op.entity)), DONE)
+
+
+def _unpin(state: LeaseState, op: Unpin, context: Context) -> Decision:
+    if op.entity not in state.pins:
+        return Decision(state, DONE)
+    state = replace(state, pins=tuple(e for e in state.pins if e != op.entity))
+    if not state.pins and state.tenure is not None and state.tenure.ending is None:
+        state = _extend(state, state.tenure.duration, context.now)
+    return Decision(state, DONE)
+
+
+def _wait(state: LeaseState, op: Wait, context: Context) -> Decision:
+    return Decision(state, DONE if state.tenure is None else Standing(state.tenure))
+
+
+def _cancel(state: LeaseState, op: Cancel, context: Context) -> Decision:
+    state = _leave(state, op.claim)
+    if state.offer is None or state.offer.claim != op.claim:
+        return Decision(state, DONE)
+    state, effects = _hand_over(replace(state, offer=None), context)
+    return Decision(state, DONE, effects)
+
+
+def _expire(state: LeaseState, op: Expire, context: Context) -> Decision:
+    return Decision(state, DONE)  # settling was all
+
+
+# Each rule takes its own operation; the table is where the types meet.
+_RULES: dict[type, Callable[[LeaseState, Any, Context], Decision]] = {
+    Claim: _claim,
+    Revoke: _revoke,
+    Release: _release,
+    Check: _check,
+    Pin: _pin,
+    Unpin: _unpin,
+    Wait: _wait,
+    Cancel: _cancel,
+    Expire: _expire,
+}
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+# -- refusals, in words ------------------------------------------------------------------
+
+
+def _denied(state: LeaseState, op: Claim) -> ClaimDenied:
+    if state.tenure is not None:
+        why = f"{state.tenure.holder!r} holds it"
+        if state.tenure.ending is not None:
+            why += " until the transaction that guards it ends"
+    elif state.offer is not None:
+        why = f"it is offered to {state.offer.holder!r}"
+    else:
+        why = "others wait in front"
+    return ClaimDenied(
+        f"cannot claim lease {op.key.lease!r} for holder {op.holder!r}: {why}"
+        " (claim with wait=… to queue)",
+        key=op.key,
+    )
+
+
+def _not_held(key: Key, what: str, holder: str, state: LeaseState) -> NotHeld:
+    tenure, offer = state.tenure, state.offer
+    if tenure is not None and tenure.holder == holder:
+        why = "its tenure is ending"
+    elif tenure is not None:
+        why = f"{tenure.holder!r} does"
+    elif offer is not None:
+        why = f"it is offered to {offer.holder!r}, who has not confirmed"
+    else:
+        why = "nobody does"
+    return NotHeld(f"{what}: {holder!r} does not hold it, {why}", key=key)
+
+
+def _pinned(state: LeaseState, op: Revoke) -> LeasePinned:
+    entities = ", ".join(map(repr, state.pins))
+    return LeasePinned(
+        f"cannot revoke lease {op.key.lease!r} from holder {op.holder!r}:"
+        f" it is pinned by {entities} (unpin it first)",
+        key=op.key,
+    )

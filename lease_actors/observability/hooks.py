@@ -1,0 +1,86 @@
+"""Calling the hooks so that none of them can do harm."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Protocol
+
+from lease_actors.observability.events import Event, Hook
+
+__all__ = ["Hooks", "Warns"]
+
+
+class Warns(Protocol):
+    """What is needed of a logger: a ``logging.Logger`` is one, and so is an adapter."""
+
+    def warning(self, msg: str, /, *args: object, exc_info: BaseException) -> object: ...
+
+
+class Hooks:
+    """All hooks as one. What a hook raises is logged once, with its traceback, and goes no further.
+
+    False when there are none, so that an emitter need not build the event:
+    ``if hooks: hooks(CallBegan(call))``. May be called from any thread, also at once.
+    ``KeyboardInterrupt`` and its kind are not failures of a hook: they pass through.
+    """
+
+    __slots__ = ("_guarded", "_logger")
+
+    def __init__(self, hooks: Sequence[Hook], logger: Warns) -> None:
+        self._logger = logger
+        self._guarded = tuple(_Guarded(hook) for hook in hooks)
+
+    def __bool__(self) -> bool:
+        return bool(self._guarded)
+
+    def __call__(self, event: Event) -> None:
+        for guarded in self._guarded:
+            try:
+                guarded.hook(event)
+            except Exception as error:
+                self._failed(guarded, event, error)
+
+    def failures(self) -> list[int]:
+        """How often each hook has raised, in their order."""
+        return [guarded.failures for guarded in self._guarded]
+
+    def silence(self) -> None:
+        """Call no hook from now on.
+
+        For a forked child: a lock inside a hook's library may have been held by a thread that
+        does not exist there, and whoever asked for it would hang.
+        """
+        self._guarded = ()
+
+    def _failed(self, guarded: _Guarded, event: Event, error: Exception) -> None:
+        if not guarded.count():
+            return
+        try:
+            self._logger.warning(
+                "hook %r failed at %s; it is called on, and its further failures are only counted",
+                guarded.hook,
+                type(event).__name__,
+                exc_info=error,
+            )
+        except Exception:
+            pass  # a logger that is broken too, or a hook without a repr: nobody left to tell
+
+
+class _Guarded:
+    """One hook and how often it has raised."""
+
+    __slots__ = ("_numbers", "failures", "hook")
+
+    def __init__(self, hook: Hook) -> None:
+        self.hook = hook
+        self.failures = 0
+        # Drawing a number is atomic, so exactly one thread is the first, without a lock
+        # that a fork could leave locked.
+        self._numbers = itertools.count(1)
+
+    def count(self) -> bool:
+        """Count a failure; True for the first."""
+        number = next(self._numbers)
+        self.failures = max(self.failures, number)
+        return number == 1

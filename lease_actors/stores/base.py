@@ -1,0 +1,105 @@
+"""What a store guarantees. A store knows no rules: it loads, lets a function decide, writes.
+
+Anyone can write one: put it through ``lease_actors.testing.StoreConformance``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, runtime_checkable
+
+from lease_actors.clock import Clock
+from lease_actors.core.model import Instant, Key, LeaseState, Micros, Need, Waiter
+
+__all__ = ["Batch", "Changes", "Decider", "StartUnknown", "Store", "StorePassing"]
+
+
+class StorePassing(Exception):
+    """The store failed in a way that may pass (locked, lost connection, …); try again.
+
+    Whether the transaction was committed may be unknown: the batch number tells the retry.
+    What the driver raised is the ``__cause__``.
+    """
+
+
+class StartUnknown(Exception):
+    """There is no row of this start (it was deleted): nobody can say what was applied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a decision leaves to be written: the states that changed, the starts found absent."""
+
+    states: Sequence[LeaseState]
+    absent: frozenset[str] = frozenset()
+
+
+Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One transaction: its number within this start, what it sees, and who decides."""
+
+    start: str
+    number: int
+    needs: Mapping[Key, Need]
+    decide: Decider
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Where leases are kept. Every method may be called from any thread, also at once."""
+
+    def open(self, clock: Clock) -> None:
+        """Be ready, or raise. A store without a clock of its own takes its time from ``clock``.
+
+        Called by every manager before anything else, also if another has called it before.
+        """
+        ...
+
+    def begin(self, start: str) -> None:
+        """Record a start of a manager, its last batch being number 0. Asked twice: once."""
+        ...
+
+    def apply(self, batch: Batch) -> bool:
+        """Apply the batch once: True now, False if that number was applied before.
+
+        In one transaction: write the batch's number for its start; load the states of the keys,
+        locked (a key without a row is a fresh ``LeaseState`` whose term is the floor); then read
+        the store's time; call ``decide`` with both; write what it returns; commit. All or
+        nothing, and durable when it returns. ``decide`` is called only if the number is new,
+        and only while no other attempt at it can commit. That a start writes is its sign of
+        life: it is not absent any more. Raises ``StorePassing`` for what may pass,
+        ``StartUnknown``, and anything else for what will not.
+        """
+        ...
+
+    def now(self) -> Instant:
+        """The store's time."""
+        ...
+
+    def get(self, key: Key) -> tuple[LeaseState, Instant]:
+        """A snapshot of one lease (without its queue), and the store's time. Delays nobody."""
+        ...
+
+    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
+        """A snapshot of the leases there that have a tenure, an offer or pins (without queues)."""
+        ...
+
+    def waiting(self, key: Key) -> list[Waiter]:
+        """A snapshot of the whole queue of one lease, in order; absent ones marked."""
+        ...
+
+    def prune(self, idle_for: Micros, limit: int = 1000) -> int:
+        """Delete rows on which nothing hangs and whose tenure ended that long ago; how many.
+
+        Looks at ``limit`` rows at most, each call where the last one stopped. The floor is
+        raised above every term that goes, so that none is ever given again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of connections; a manager that still uses the store opens it again."""
+        ...

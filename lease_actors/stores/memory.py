@@ -1,0 +1,250 @@
+"""Leases in this process's memory: for tests, and for programs of one process.
+
+Several managers may share one ``MemoryStore``; between processes it shares nothing.
+"""
+
+from __future__ import annotations
+
+import heapq
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+
+from lease_actors.clock import Clock
+from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Micros, Need, Waiter
+from lease_actors.errors import StoreError
+from lease_actors.stores.base import Batch, StartUnknown
+from lease_actors.stores.idle import idle_since
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """A store in memory. One lock makes every batch a transaction; nothing is durable.
+
+    Its time is the clock's steady time on top of the wall time at the first ``open``: steps of
+    the wall clock do not reach it, and it never goes back, also when it is opened anew with
+    another clock.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clock: Clock | None = None
+        self._closed = True
+        self._offset = 0
+        self._latest: Instant = 0
+        self._floor = 0
+        self._starts: dict[str, int] = {}  # start -> its last batch
+        self._absences: dict[str, int] = {}  # start -> its last batch when it was found absent
+        self._leases: dict[Key, _Lease] = {}
+        self._places: dict[tuple[str, str], dict[Key, _Lease]] = {}
+        self._hand: Iterator[Key] = iter(())
+
+    def open(self, clock: Clock) -> None:
+        """Take the time from ``clock`` from now on, unless the store is open already."""
+        with self._lock:
+            if not self._closed:
+                return
+            steady = clock.steady()
+            self._offset = max(clock.wall(), self._latest) - steady
+            self._clock, self._closed = clock, False
+
+    def begin(self, start: str) -> None:
+        """Record a start; asked twice, its batches stay counted."""
+        with self._lock:
+            self._starts.setdefault(start, 0)
+
+    def apply(self, batch: Batch) -> bool:
+        """Apply the batch once. If ``decide`` raises, nothing has happened."""
+        with self._lock:
+            last = self._starts.get(batch.start)
+            if last is None:
+                raise StartUnknown(f"start {batch.start!r} is not recorded in this store")
+            if batch.number <= last:
+                return False
+            present = _presence(self._starts, self._absences, batch.start)
+            states = {key: self._load(key, need, present) for key, need in batch.needs.items()}
+            changes = batch.decide(states, self._now())
+            self._starts[batch.start] = batch.number
+            for state in changes.states:
+                before = states[state.key]
+                if state is not before:
+                    self._write(before, state)
+            for start in changes.absent:
+                if start in self._starts:
+                    self._absences[start] = self._starts[start]
+            return True
+
+    def now(self) -> Instant:
+        """The store's time; never less than it has been."""
+        with self._lock:
+            return self._now()
+
+    def get(self, key: Key) -> tuple[LeaseState, Instant]:
+        """A snapshot of one lease, and the time."""
+        with self._lock:
+            lease = self._leases.get(key)
+            state = LeaseState(key, term=self._floor) if lease is None else lease.state
+            return state, self._now()
+
+    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
+        """The leases there that have a tenure, an offer or pins."""
+        with self._lock:
+            there = self._places.get((namespace, model_uuid), {})
+            states = [x.state for x in there.values()]
+            return [s for s in states if s.tenure or s.offer or s.pins], self._now()
+
+    def waiting(self, key: Key) -> list[Waiter]:
+        """The whole queue of one lease, in order."""
+        with self._lock:
+            lease = self._leases.get(key)
+            if lease is None:
+                return []
+            present = _presence(self._starts, self._absences)
+            waiters = lease.queue.all()
+            return [w if present(w.claim.start) else replace(w, absent=True) for w in waiters]
+
+    def prune(self, idle_for: Micros, limit: int = 1000) -> int:
+        """Forget leases on which nothing hangs, their terms going into the floor."""
+        with self._lock:
+            before = self._now() - idle_for
+            hand = list(islice(self._hand, limit))
+            if len(hand) < limit:
+                self._hand = iter(list(self._leases))
+            return sum(self._forget(key, before) for key in hand or islice(self._hand, limit))
+
+    def close(self) -> None:
+        """Keep everything; the next ``open`` may bring another clock."""
+        with self._lock:
+            self._closed = True
+
+    # -- under the lock ------------------------------------------------------------------
+
+    def _now(self) -> Instant:
+        if self._clock is None:
+            raise StoreError("cannot tell the store's time: open(clock) the MemoryStore first")
+        self._latest = max(self._latest, self._clock.steady() + self._offset)
+        return self._latest
+
+    def _load(self, key: Key, need: Need, present: Callable[[str], bool]) -> LeaseState:
+        lease = self._leases.get(key)
+        if lease is None:
+            return LeaseState(key, term=self._floor)
+        if not lease.state.queued:
+            return lease.state
+        window, horizon = lease.queue.window(need, present)
+        return replace(lease.state, queue=window, horizon=horizon)
+
+    def _write(self, before: LeaseState, state: LeaseState) -> None:
+        lease = self._leases.get(state.key)
+        if lease is None:
+            if state == before:
+                return
+            lease = self._leases[state.key] = _Lease()
+            self._places.setdefault(state.key[:2], {})[state.key] = lease
+        if state.queue is not before.queue:
+            lease.queue.change(before.queue, state.queue)
+        if state.queue or state.guarded or state.horizon is not None:
+            state = replace(state, queue=(), horizon=None, guarded=False)
+        lease.state = state
+
+    def _forget(self, key: Key, before: Instant) -> bool:
+        lease = self._leases.get(key)
+        since = None if lease is None else idle_since(lease.state)
+        if lease is None or since is None or since > before:
+            return False
+        self._floor = max(self._floor, lease.state.term)
+        del self._leases[key], self._places[key[:2]][key]
+        if not self._places[key[:2]]:
+            del self._places[key[:2]]
+        return True
+
+
+class _Lease:
+    """One lease: its state without the queue, and the queue."""
+
+    __slots__ = ("queue", "state")
+    state: LeaseState
+
+    def __init__(self) -> None:
+        self.queue = _Queue()
+
+
+class _Queue:
+    """Waiters in order of place, kept by start.
+
+    So the live ones in front are found without walking over those of an absent process, and
+    any one is removed in constant time, however many wait.
+    """
+
+    __slots__ = ("_by_start", "_places")
+
+    def __init__(self) -> None:
+        self._by_start: dict[str, OrderedDict[int, Waiter]] = {}
+        self._places: dict[ClaimId, int] = {}
+
+    def all(self) -> Iterator[Waiter]:
+        return heapq.merge(*(q.values() for q in self._by_start.values()), key=_place)
+
+    def window(
+        self, need: Need, present: Callable[[str], bool]
+    ) -> tuple[tuple[Waiter, ...], int | None]:
+        """What ``need`` asks for, in order of place, and the horizon of it."""
+        live = (q.values() for start, q in self._by_start.items() if present(start))
+        heads = list(islice(heapq.merge(*live, key=_place), need.heads + 1))
+        horizon = None
+        if len(heads) > need.heads:
+            heads.pop()
+            horizon = heads[-1].place if heads else 0
+        if not need.claims:
+            return tuple(heads), horizon
+        seen = {w.place: w for w in heads}
+        for waiter in self._named(need.claims):
+            if waiter.place not in seen:
+                there = present(waiter.claim.start)
+                seen[waiter.place] = waiter if there else replace(waiter, absent=True)
+        return tuple(seen[place] for place in sorted(seen)), horizon
+
+    def _named(self, claims: Iterable[ClaimId]) -> Iterator[Waiter]:
+        for claim in claims:
+            place = self._places.get(claim)
+            if place is not None:
+                yield self._by_start[claim.start][place]
+
+    def change(self, before: tuple[Waiter, ...], after: tuple[Waiter, ...]) -> None:
+        """Take out who is gone from the window, put in who is new."""
+        stay = {w.place for w in after}
+        for waiter in before:
+            if waiter.place not in stay:
+                self._remove(waiter.claim)
+        known = {w.place for w in before}
+        for waiter in after:
+            if waiter.place not in known:
+                self._places[waiter.claim] = waiter.place
+                self._by_start.setdefault(waiter.claim.start, OrderedDict())[waiter.place] = waiter
+
+    def _remove(self, claim: ClaimId) -> None:
+        waiters = self._by_start[claim.start]
+        del waiters[self._places.pop(claim)]
+        if not waiters:
+            del self._by_start[claim.start]
+
+
+def _place(waiter: Waiter) -> int:
+    return waiter.place
+
+
+def _presence(
+    starts: dict[str, int], absences: dict[str, int], asking: str | None = None
+) -> Callable[[str], bool]:
+    """Whether a start is present. One that writes, as ``asking`` does, has shown itself."""
+
+    def present(start: str) -> bool:
+        if start == asking:
+            return True
+        last = starts.get(start)
+        return last is not None and absences.get(start, -1) < last
+
+    return present

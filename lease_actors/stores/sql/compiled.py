@@ -1,0 +1,108 @@
+"""SQLAlchemy statements, compiled once for one engine and then run as text.
+
+Building and compiling a statement anew, or even finding it in SQLAlchemy's cache, costs
+several times what the statement itself costs on SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+__all__ = ["Compiler", "Sized", "Statement", "arg"]
+
+
+def arg(name: str) -> sa.BindParameter[Any]:
+    """A parameter of a statement. Marked, since SQLAlchemy keeps plain column names for itself."""
+    return sa.bindparam("p_" + name)
+
+
+class Statement:
+    """One statement's text, and how its arguments are laid out for the driver."""
+
+    __slots__ = ("_order", "text")
+
+    def __init__(self, text: str, order: tuple[int, ...] | None) -> None:
+        self.text = text
+        self._order = order  # None: as they are given
+
+    def run(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> sa.CursorResult[Any]:
+        """Run it with these arguments, in the order in which it was compiled for them."""
+        if self._order is not None:
+            arguments = tuple(arguments[i] for i in self._order)
+        return connection.exec_driver_sql(self.text, arguments)
+
+    def many(self, connection: sa.Connection, arguments: list[tuple[Any, ...]]) -> None:
+        """Run it for each of these, if there are any."""
+        if not arguments:
+            return
+        if self._order is not None:
+            arguments = [tuple(a[i] for i in self._order) for a in arguments]
+        connection.exec_driver_sql(self.text, arguments)
+
+
+class Compiler:
+    """Compiles for one engine, whatever style of parameters its driver has, to positional ones."""
+
+    def __init__(self, dialect: sa.Dialect) -> None:
+        if not dialect.positional:
+            dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]
+        self._dialect = dialect
+
+    def __call__(self, statement: sa.ClauseElement, *names: str) -> Statement:
+        """Compile it; ``names`` is the order in which its arguments will be given."""
+        compiled = statement.compile(dialect=self._dialect)
+        wanted = [name.removeprefix("p_") for name in getattr(compiled, "positiontup", None) or ()]
+        unknown = set(wanted).symmetric_difference(names)
+        if unknown:
+            raise AssertionError(f"arguments {sorted(unknown)} do not match: {compiled}")
+        order = tuple(names.index(name) for name in wanted)
+        return Statement(str(compiled), None if order == tuple(range(len(names))) else order)
+
+    def sized(self, build: Callable[[list[sa.BindParameter[Any]]], Any], *names: str) -> Sized:
+        """A statement with an IN list; ``names`` come before the list."""
+        return Sized(self, build, names)
+
+
+class Sized:
+    """A statement with an IN list, in a few sizes: a list is padded to the next.
+
+    So few texts are ever prepared, and the driver and the server know them all.
+    """
+
+    SIZES = (1, 4, 16, 64, 256)
+
+    def __init__(
+        self,
+        compiler: Compiler,
+        build: Callable[[list[sa.BindParameter[Any]]], Any],
+        names: tuple[str, ...],
+    ) -> None:
+        self._compiler, self._build, self._names = compiler, build, names
+        self._statements: dict[int, Statement] = {}
+
+    def run(
+        self, connection: sa.Connection, items: Sequence[Any], *arguments: Any
+    ) -> Iterator[Sequence[Any]]:
+        """The rows for all items, in the order of the items' chunks of 256."""
+        for chunk in _chunks(items, self.SIZES[-1]):
+            size = next(s for s in self.SIZES if s >= len(chunk))
+            padded = (*chunk, *([chunk[-1]] * (size - len(chunk))))
+            yield from self._statement(size).run(connection, (*arguments, *padded)).fetchall()
+
+    def _statement(self, size: int) -> Statement:
+        statement = self._statements.get(size)
+        if statement is None:
+            items = [arg(f"i{n}") for n in range(size)]
+            names = (*self._names, *(f"i{n}" for n in range(size)))
+            statement = self._compiler(self._build(items), *names)
+            self._statements[size] = statement
+        return statement
+
+
+def _chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    if len(items) <= size:
+        return (items,) if items else ()
+    return (items[i : i + size] for i in range(0, len(items), size))

@@ -1,0 +1,10 @@
+"""The databases that a store can be kept in, by the names that SQLAlchemy has for them."""
+
+from __future__ import annotations
+
+from lease_actors.stores.sql.dialects.base import Dialect, Options
+from lease_actors.stores.sql.dialects.sqlite import SqliteDialect
+
+__all__ = ["DIALECTS", "Dialect", "Options"]
+
+DIALECTS: dict[str, type[Dialect]] = {"sqlite": SqliteDialect}

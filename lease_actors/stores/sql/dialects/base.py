@@ -1,0 +1,110 @@
+"""What differs between databases, as one small class each."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from lease_actors.clock import Clock
+from lease_actors.core.model import Instant
+from lease_actors.errors import StoreError
+from lease_actors.stores.base import StorePassing
+from lease_actors.stores.sql.tables import Tables
+
+__all__ = ["Dialect", "Options"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a store connects, where the engine is its own."""
+
+    busy_timeout: float = 5.0
+    synchronous: str = "FULL"
+
+
+class Dialect(ABC):
+    """One database as a store sees it; made for one engine, and told what it is about.
+
+    Everything here is called with a connection of the store's own, from any thread.
+    """
+
+    locks_tenures: ClassVar[bool] = False
+    """Whether ``tenure`` is kept and locked, so that guards and batches pass each other by.
+    Where a guard is a plain write, nothing of it is ever seen."""
+
+    def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
+        self.engine = engine
+        self.tables = tables
+        self.place = place
+        self.owned = owned
+
+    @classmethod
+    def check_url(cls, url: sa.URL) -> None:
+        """Refuse (``NotValid``) a URL that a store cannot be kept under."""
+
+    @classmethod
+    @abstractmethod
+    def engine_options(cls, options: Options) -> Mapping[str, Any]:
+        """How an engine of the store's own is to be made."""
+
+    @classmethod
+    def configure(cls, engine: sa.Engine, options: Options) -> None:
+        """Have the connections of an engine of the store's own set up as they are made."""
+
+    def adapt(self, engine: sa.Engine) -> sa.Engine:
+        """The engine as the store uses it: on the isolation level that the batches rely on."""
+        return engine
+
+    def clock_expression(self) -> sa.ColumnElement[int] | None:
+        """The server's time at that very statement; None where time is the machine's."""
+        return None
+
+    def check_place(self) -> None:
+        """Raise ``StoreError`` if the database is not what was opened. Before every use, cheap."""
+
+    @abstractmethod
+    def prepare(self, *, create: bool) -> None:
+        """Look at the database, or make it, before its schema is looked at."""
+
+    @abstractmethod
+    def begin(self, connection: sa.Connection) -> None:
+        """Begin a transaction that will write."""
+
+    def begin_schema(self, connection: sa.Connection) -> None:
+        """Begin the transaction that makes the tables; only one process has it at a time."""
+        self.begin(connection)
+
+    @abstractmethod
+    def commit(self, connection: sa.Connection) -> None:
+        """Commit; ``StorePassing`` if nobody can say whether it was."""
+
+    @abstractmethod
+    def rollback(self, connection: sa.Connection) -> None:
+        """Roll back."""
+
+    @abstractmethod
+    def open_clock(self, connection: sa.Connection, clock: Clock) -> None:
+        """Be ready to tell the time."""
+
+    @abstractmethod
+    def now(self, connection: sa.Connection | None) -> Instant:
+        """The store's time. A server is asked through the connection; others need none."""
+
+    @abstractmethod
+    def classify(self, error: exc.DBAPIError) -> StorePassing | StoreError:
+        """What the driver's error means for whoever waits: by its code, never by its text."""
+
+    def failure(self, error: BaseException) -> StorePassing | StoreError | None:
+        """What the error means, or None if it did not come from the database."""
+        if isinstance(error, exc.TimeoutError):
+            return StorePassing(f"no connection to {self.place} came free in time")
+        if isinstance(error, exc.DBAPIError):
+            if error.connection_invalidated:
+                return StorePassing(f"the connection to {self.place} was lost")
+            return self.classify(error)
+        return None

@@ -1,0 +1,211 @@
+"""SQLite: one writer at a time, the machine's clock, and a file that can go away.
+
+Transactions are spelled out (``BEGIN IMMEDIATE`` … ``COMMIT``) on connections whose driver
+begins none by itself: that is the same on every version of Python and SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from lease_actors.clock import Clock
+from lease_actors.core.model import Instant
+from lease_actors.errors import NotValid, StoreError
+from lease_actors.stores.base import StorePassing
+from lease_actors.stores.sql.dialects.base import Dialect, Options
+from lease_actors.stores.sql.machine_time import MachineTime
+from lease_actors.stores.sql.tables import Tables
+
+__all__ = ["SqliteDialect"]
+
+_BUSY, _LOCKED, _NOMEM, _READONLY, _INTERRUPT, _IOERR = 5, 6, 7, 8, 9, 10
+_CORRUPT, _FULL, _CANTOPEN, _PROTOCOL, _SCHEMA, _NOTADB = 11, 13, 14, 15, 17, 26
+_READONLY_DBMOVED = 1032
+
+_PASSING = frozenset({_BUSY, _LOCKED, _NOMEM, _INTERRUPT, _PROTOCOL, _SCHEMA})
+_ADVICE = {
+    _READONLY: "it is read-only; make the file and its directory writable for this user",
+    _IOERR: "the disk failed to read or write; look at its health and the system's log",
+    _CORRUPT: "the file is damaged; restore it from a backup, or put a new one in its place",
+    _FULL: "the disk, or the database's page limit, is full; make room",
+    _CANTOPEN: "the file cannot be opened; look at its path, its directory and their permissions",
+    _NOTADB: "the file is not an SQLite database; give the path of one, or of none yet",
+}
+
+
+class SqliteDialect(Dialect):
+    """A file on this machine. A guard is a write here: it keeps every batch out until it ends."""
+
+    _time: MachineTime | None = None
+    _file: str = ""
+    _identity: tuple[int, int] | None = None
+
+    def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
+        super().__init__(engine, tables, place, owned=owned)
+        self._file = _path(engine.url)
+
+    SYNCHRONOUS: ClassVar[frozenset[str]] = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
+
+    @classmethod
+    def check_url(cls, url: sa.URL) -> None:
+        """A database in memory is refused: every connection to it would see another one."""
+        name = url.database or ""
+        if name in ("", ":memory:") or ":memory:" in name or url.query.get("mode") == "memory":
+            raise NotValid(
+                "cannot keep leases in an SQLite database in memory, of which every connection"
+                " has its own: use MemoryStore(), or give the path of a file"
+            )
+
+    @classmethod
+    def engine_options(cls, options: Options) -> Mapping[str, Any]:
+        if options.synchronous.upper() not in cls.SYNCHRONOUS:
+            known = ", ".join(sorted(cls.SYNCHRONOUS))
+            raise NotValid(f"synchronous={options.synchronous!r} is none of {known}")
+        return {
+            "isolation_level": "AUTOCOMMIT",
+            # The connection used last is the one whose cache is warm. Attempts that were given
+            # up keep theirs, so the number has no bound.
+            "pool_use_lifo": True,
+            "max_overflow": -1,
+            "connect_args": {"timeout": options.busy_timeout},
+        }
+
+    @classmethod
+    def configure(cls, engine: sa.Engine, options: Options) -> None:
+        synchronous = options.synchronous.upper()
+
+        @event.listens_for(engine, "connect")
+        def set_up(connection: Any, record: Any) -> None:
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA cache_size = -16384")  # 16 MiB
+
+    def adapt(self, engine: sa.Engine) -> sa.Engine:
+        return engine if self.owned else engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    # -- the file ------------------------------------------------------------------------
+
+    def prepare(self, *, create: bool) -> None:
+        """Find the file, or make it; its journal becomes a write-ahead log if it is ours."""
+        directory = os.path.dirname(self._file)
+        if self._file and not os.path.isdir(directory):
+            raise StoreError(f"cannot open {self.place}: there is no directory {directory!r}")
+        if self._file and not create and not os.path.exists(self._file):
+            raise StoreError(
+                f"cannot open {self.place}: there is no such file; create_schema=True makes it,"
+                " and so does Manager.open"
+            )
+        if self._identity is not None and self._identity != _identity(self._file):
+            self.engine.dispose()  # those connections lead to a file without a name
+        with self.adapt(self.engine).connect() as connection:
+            self._find(connection)
+            if self.owned:
+                self._use_log(connection)
+
+    def _find(self, connection: sa.Connection) -> None:
+        rows = connection.exec_driver_sql("PRAGMA database_list").fetchall()
+        self._file = next(str(row[2] or "") for row in rows if row[1] == "main")
+        if not self._file:
+            self.check_url(sa.make_url("sqlite://"))
+        self._identity = _identity(self._file)
+
+    def _use_log(self, connection: sa.Connection) -> None:
+        """Readers and the writer pass each other by with a write-ahead log.
+
+        The change fails at once while others work on the file, whatever the busy timeout; so
+        wait for them in a transaction, and look again. Where there can be no such log (some
+        network file systems) the database works without.
+        """
+        for _ in range(10):
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+            if mode == "wal":
+                return
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                return
+            except exc.DBAPIError as error:
+                if _code(error) & 0xFF not in (_BUSY, _LOCKED):
+                    raise
+            self.begin(connection)
+            self.rollback(connection)
+
+    def check_place(self) -> None:
+        """One look at the file's inode: a deleted file takes commits that nobody will see."""
+        if self._identity is not None and _identity(self._file) != self._identity:
+            raise self._moved()
+
+    def _moved(self) -> StoreError:
+        return StoreError(
+            f"the database {self.place} was deleted or replaced while it was in use:"
+            " stop every manager that uses it, put the right file there, and open it again"
+        )
+
+    # -- transactions --------------------------------------------------------------------
+
+    def begin(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        if driver.in_transaction:
+            driver.rollback()  # an event hook of the user's engine has begun one
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def commit(self, connection: sa.Connection) -> None:
+        try:
+            connection.exec_driver_sql("COMMIT")
+        except exc.DBAPIError as error:
+            if _code(error) & 0xFF == _IOERR:
+                # What the log holds is found out when it is next read.
+                raise StorePassing(f"{self.place}: the commit failed half-way") from error
+            raise
+
+    def rollback(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.rollback()
+
+    # -- time ----------------------------------------------------------------------------
+
+    def open_clock(self, connection: sa.Connection, clock: Clock) -> None:
+        time = MachineTime.recorded(connection, self.tables, clock)
+        if time is None:
+            self.begin(connection)
+            time = MachineTime.fix(connection, self.tables, clock)
+            self.commit(connection)
+        self._time = time
+
+    def now(self, connection: sa.Connection | None) -> Instant:
+        assert self._time is not None
+        return self._time.now()
+
+    # -- failures ------------------------------------------------------------------------
+
+    def classify(self, error: exc.DBAPIError) -> StorePassing | StoreError:
+        code = _code(error)
+        primary = code & 0xFF
+        name = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+        if code == _READONLY_DBMOVED:
+            return self._moved()
+        if code == 0 or primary in _PASSING:
+            return StorePassing(f"{self.place}: {error.orig} ({name})")
+        advice = _ADVICE.get(primary, "look at the error that this one was raised from")
+        return StoreError(f"{self.place}: {error.orig} ({name}): {advice}")
+
+
+def _code(error: exc.DBAPIError) -> int:
+    """SQLite's extended code; 0 if the driver itself complains, about a closed connection say."""
+    return int(getattr(error.orig, "sqlite_errorcode", 0))
+
+
+def _path(url: sa.URL) -> str:
+    name = url.database or ""
+    return "" if not name or name.startswith("file:") else os.path.abspath(name)
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,189 @@
+"""Every statement of a store but those that make its tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from lease_actors.stores.sql.compiled import Compiler, arg
+from lease_actors.stores.sql.rows import STATE_COLUMNS
+from lease_actors.stores.sql.tables import Tables
+
+__all__ = ["Statements"]
+
+
+class Statements:
+    """The statements of one store, compiled for its engine.
+
+    ``clock``: the SQL expression of the server's time, or None where time is an argument.
+    Row locks are spelled out in all of them; SQLite, which has none, leaves them away.
+    """
+
+    def __init__(
+        self, tables: Tables, dialect: sa.Dialect, clock: sa.ColumnElement[int] | None = None
+    ) -> None:
+        self._tables, self._clock = tables, clock
+        self._compile = Compiler(dialect)
+        self._add_starts()
+        self._add_reads()
+        self._add_windows()
+        self._add_writes()
+        self._add_pruning()
+
+    def _add_starts(self) -> None:
+        compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
+        seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
+        self.advance = compile(
+            starts.update()
+            .values(batch=arg("batch"), seen=seen)
+            .where(starts.c.id == arg("id"), starts.c.batch < arg("batch")),
+            *("batch", "id", *names),
+        )
+        self.start = compile(sa.select(starts.c.batch).where(starts.c.id == arg("id")), "id")
+        self.add_start = compile(
+            starts.insert().values(id=arg("id"), batch=arg("batch"), seen=seen),
+            *("id", "batch", *names),
+        )
+        last = sa.select(starts.c.batch).where(starts.c.id == arg("id"))
+        self.mark_absent = compile(
+            absences.update()
+            .values(batch=last.scalar_subquery())
+            .where(absences.c.start_id == arg("id"), last.exists()),
+            "id",
+        )
+        known = sa.select(starts.c.id, starts.c.batch).where(starts.c.id == arg("id"))
+        self.add_absent = compile(absences.insert().from_select(["start_id", "batch"], known), "id")
+
+    def _add_reads(self) -> None:
+        compile, t = self._compile, self._tables
+        leases, pins, floor = t.leases, t.pins, t.floor
+        state = [leases.c[name] for name in STATE_COLUMNS]
+        self.lock_leases = compile.sized(
+            lambda items: (
+                sa.select(leases.c.id, leases.c.key_hash, *state)
+                .where(leases.c.key_hash.in_(items))
+                .order_by(leases.c.key_hash)
+                .with_for_update()
+            )
+        )
+        self.lock_floor = compile(sa.select(floor.c.term).with_for_update(read=True))
+        self.floor = compile(sa.select(floor.c.term))
+        self.ids = compile.sized(
+            lambda items: sa.select(leases.c.key_hash, leases.c.id).where(leases.c.key_hash.in_(items))
+        )
+        self.pins = compile.sized(
+            lambda items: (
+                sa.select(pins.c.lease_id, pins.c.entity)
+                .where(pins.c.lease_id.in_(items))
+                .order_by(pins.c.lease_id, pins.c.entity)
+            )
+        )
+        # One statement, so that a lease and its pins are of one moment on every engine.
+        snapshot = (
+            sa.select(leases.c.lease, pins.c.entity, *state)
+            .select_from(leases.outerjoin(pins, pins.c.lease_id == leases.c.id))
+            .order_by(leases.c.id, pins.c.entity)
+        )
+        self.get = compile(snapshot.where(leases.c.key_hash == arg("hash")), "hash")
+        self.list = compile(
+            snapshot.where(
+                leases.c.scope == arg("scope"),
+                leases.c.namespace == arg("namespace"),
+                leases.c.model == arg("model"),
+                leases.c.holder.is_not(None) | (leases.c.pins > 0),
+            ),
+            *("scope", "namespace", "model"),
+        )
+
+    def _add_windows(self) -> None:
+        compile, t = self._compile, self._tables
+        queue, starts, absences, leases = t.queue, t.starts, t.absences, t.leases
+        live = starts.c.id.is_not(None) & (
+            absences.c.batch.is_(None) | (absences.c.batch < starts.c.batch)
+        )
+        waiter = [
+            queue.c.place,
+            queue.c.start_id,
+            queue.c.number,
+            queue.c.holder,
+            queue.c.duration,
+            queue.c.since,
+            sa.case((live, 0), else_=1),
+        ]
+        source = queue.outerjoin(starts, starts.c.id == queue.c.start_id).outerjoin(
+            absences, absences.c.start_id == queue.c.start_id
+        )
+        self.heads = compile(
+            sa.select(*waiter)
+            .select_from(source)
+            .where(queue.c.lease_id == arg("lease"), live)
+            .order_by(queue.c.place)
+            .limit(arg("limit")),
+            *("lease", "limit"),
+        )
+        self.named = compile.sized(
+            lambda items: (
+                sa.select(queue.c.lease_id, *waiter)
+                .select_from(source)
+                .where(queue.c.start_id == arg("start"), queue.c.number.in_(items))
+            ),
+            "start",
+        )
+        self.waiting = compile(
+            sa.select(*waiter)
+            .select_from(source.join(leases, leases.c.id == queue.c.lease_id))
+            .where(leases.c.key_hash == arg("hash"))
+            .order_by(queue.c.place),
+            "hash",
+        )
+
+    def _add_writes(self) -> None:
+        compile, t = self._compile, self._tables
+        added = ("key_hash", "scope", "namespace", "model", "lease", *STATE_COLUMNS)
+        self.add_lease = compile(t.leases.insert().values({n: arg(n) for n in added}), *added)
+        self.update_lease = compile(
+            t.leases.update()
+            .values({n: arg(n) for n in STATE_COLUMNS})
+            .where(t.leases.c.id == arg("id")),
+            *(*STATE_COLUMNS, "id"),
+        )
+        self.add_waiter = _insert(compile, t.queue)
+        self.drop_waiter = _delete(compile, t.queue, "lease_id", "place")
+        self.add_pin = _insert(compile, t.pins)
+        self.drop_pin = _delete(compile, t.pins, "lease_id", "entity")
+
+    def _add_pruning(self) -> None:
+        compile, t = self._compile, self._tables
+        leases, floor, starts, queue = t.leases, t.floor, t.starts, t.queue
+        self.sweep = compile(
+            sa.select(leases.c.id, *(leases.c[name] for name in STATE_COLUMNS))
+            .where(leases.c.id > arg("after"))
+            .order_by(leases.c.id)
+            .limit(arg("limit"))
+            .with_for_update(skip_locked=True),
+            *("after", "limit"),
+        )
+        self.drop_lease = _delete(compile, leases, "id")
+        self.raise_floor = compile(
+            floor.update().values(term=arg("term")).where(floor.c.term < arg("term")), "term"
+        )
+        self.newest_start = compile(sa.select(sa.func.max(starts.c.seen)))
+        waits = sa.select(queue.c.number).where(queue.c.start_id == starts.c.id).exists()
+        self.old_starts = compile(
+            sa.select(starts.c.id, starts.c.seen)
+            .where(starts.c.seen < arg("before"), ~waits)
+            .limit(arg("limit")),
+            *("before", "limit"),
+        )
+        self.drop_start = _delete(compile, starts, "id", "seen")
+        self.drop_absence = _delete(compile, t.absences, "start_id")
+
+
+def _insert(compile: Compiler, table: sa.Table) -> Any:
+    names = [c.name for c in table.columns]
+    return compile(table.insert().values({n: arg(n) for n in names}), *names)
+
+
+def _delete(compile: Compiler, table: sa.Table, *names: str) -> Any:
+    return compile(table.delete().where(*(table.c[n] == arg(n) for n in names)), *names)
