@@ -22,25 +22,33 @@ def arg(name: str) -> sa.BindParameter[Any]:
 class Statement:
     """One statement's text, and how its arguments are laid out for the driver."""
 
-    __slots__ = ("_order", "text")
+    __slots__ = ("_constants", "_order", "text")
 
-    def __init__(self, text: str, order: tuple[int, ...] | None) -> None:
+    def __init__(
+        self, text: str, order: tuple[int, ...] | None, constants: tuple[Any, ...]
+    ) -> None:
         self.text = text
         self._order = order  # None: as they are given
+        self._constants = constants
 
-    def run(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> sa.CursorResult[Any]:
+    def run(
+        self, connection: sa.Connection, arguments: tuple[Any, ...] = ()
+    ) -> sa.CursorResult[Any]:
         """Run it with these arguments, in the order in which it was compiled for them."""
-        if self._order is not None:
-            arguments = tuple(arguments[i] for i in self._order)
-        return connection.exec_driver_sql(self.text, arguments)
+        return connection.exec_driver_sql(self.text, self._lay_out(arguments))
 
     def many(self, connection: sa.Connection, arguments: list[tuple[Any, ...]]) -> None:
         """Run it for each of these, if there are any."""
-        if not arguments:
-            return
-        if self._order is not None:
-            arguments = [tuple(a[i] for i in self._order) for a in arguments]
-        connection.exec_driver_sql(self.text, arguments)
+        if arguments:
+            if self._order is not None:
+                arguments = [self._lay_out(a) for a in arguments]
+            connection.exec_driver_sql(self.text, arguments)
+
+    def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        if self._order is None:
+            return arguments
+        given = arguments + self._constants
+        return tuple(given[i] for i in self._order)
 
 
 class Compiler:
@@ -53,13 +61,20 @@ class Compiler:
 
     def __call__(self, statement: sa.ClauseElement, *names: str) -> Statement:
         """Compile it; ``names`` is the order in which its arguments will be given."""
-        compiled = statement.compile(dialect=self._dialect)
-        wanted = [name.removeprefix("p_") for name in getattr(compiled, "positiontup", None) or ()]
-        unknown = set(wanted).symmetric_difference(names)
-        if unknown:
-            raise AssertionError(f"arguments {sorted(unknown)} do not match: {compiled}")
-        order = tuple(names.index(name) for name in wanted)
-        return Statement(str(compiled), None if order == tuple(range(len(names))) else order)
+        compiled: Any = statement.compile(dialect=self._dialect)
+        wanted: list[str] = compiled.positiontup or []
+        given = ["p_" + name for name in names]
+        if not set(given) <= set(wanted):
+            raise AssertionError(f"not all of {names} are arguments of: {compiled}")
+        # SQLAlchemy makes parameters of some constants, too.
+        constants = [name for name in dict.fromkeys(wanted) if name not in given]
+        laid_out = given + constants
+        order = tuple(laid_out.index(name) for name in wanted)
+        return Statement(
+            str(compiled),
+            None if order == tuple(range(len(given))) else order,
+            tuple(compiled.params[name] for name in constants),
+        )
 
     def sized(self, build: Callable[[list[sa.BindParameter[Any]]], Any], *names: str) -> Sized:
         """A statement with an IN list; ``names`` come before the list."""

@@ -29,7 +29,9 @@ class MachineTime:
         return self._clock.steady() + self._ahead
 
     @classmethod
-    def recorded(cls, connection: sa.Connection, tables: Tables, clock: Clock) -> MachineTime | None:
+    def recorded(
+        cls, connection: sa.Connection, tables: Tables, clock: Clock
+    ) -> MachineTime | None:
         """As the database has it for this boot; None if it has not, or it is of an older boot.
 
         Where boots have no names, a boot is new if its time would begin below what was

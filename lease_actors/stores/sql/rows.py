@@ -9,7 +9,16 @@ from typing import Any
 
 from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure, Waiter
 
-__all__ = ["STATE_COLUMNS", "digest", "scope_of", "to_row", "to_state", "to_waiter"]
+__all__ = [
+    "PINS",
+    "QUEUED",
+    "STATE_COLUMNS",
+    "digest",
+    "scope_of",
+    "to_row",
+    "to_state",
+    "to_waiter",
+]
 
 STATE_COLUMNS = (
     "term",
@@ -28,6 +37,8 @@ STATE_COLUMNS = (
     "ended_at",
 )
 """The columns that change, in the order in which every statement has them."""
+
+QUEUED, PINS = STATE_COLUMNS.index("queued"), STATE_COLUMNS.index("pins")
 
 
 @lru_cache(maxsize=65536)

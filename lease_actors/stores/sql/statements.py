@@ -12,6 +12,8 @@ from lease_actors.stores.sql.tables import Tables
 
 __all__ = ["Statements"]
 
+_ZERO, _ONE = sa.literal_column("0", sa.Integer), sa.literal_column("1", sa.Integer)
+
 
 class Statements:
     """The statements of one store, compiled for its engine.
@@ -70,7 +72,9 @@ class Statements:
         self.lock_floor = compile(sa.select(floor.c.term).with_for_update(read=True))
         self.floor = compile(sa.select(floor.c.term))
         self.ids = compile.sized(
-            lambda items: sa.select(leases.c.key_hash, leases.c.id).where(leases.c.key_hash.in_(items))
+            lambda items: sa.select(leases.c.key_hash, leases.c.id).where(
+                leases.c.key_hash.in_(items)
+            )
         )
         self.pins = compile.sized(
             lambda items: (
@@ -91,7 +95,7 @@ class Statements:
                 leases.c.scope == arg("scope"),
                 leases.c.namespace == arg("namespace"),
                 leases.c.model == arg("model"),
-                leases.c.holder.is_not(None) | (leases.c.pins > 0),
+                leases.c.holder.is_not(None) | (leases.c.pins > _ZERO),
             ),
             *("scope", "namespace", "model"),
         )
@@ -109,7 +113,7 @@ class Statements:
             queue.c.holder,
             queue.c.duration,
             queue.c.since,
-            sa.case((live, 0), else_=1),
+            sa.case((live, _ZERO), else_=_ONE),
         ]
         source = queue.outerjoin(starts, starts.c.id == queue.c.start_id).outerjoin(
             absences, absences.c.start_id == queue.c.start_id

@@ -113,7 +113,11 @@ def _queue(table: Any) -> sa.Table:
 def _small() -> dict[str, list[sa.Column[Any]]]:
     return {
         # ``batch``: the last that was applied. ``seen``: when.
-        "starts": [sa.Column("id", sa.String(32), primary_key=True), _number("batch"), _number("seen")],
+        "starts": [
+            sa.Column("id", sa.String(32), primary_key=True),
+            _number("batch"),
+            _number("seen"),
+        ],
         # A start is absent while it has applied nothing since ``batch``, its last when it
         # missed an offer. A table of its own: the row in ``starts`` may be locked by the very
         # process that is missed.
@@ -165,5 +169,7 @@ def _name() -> sa.types.TypeEngine[str]:
         sa.String(255)
         .with_variant(sa.String(255, collation="BINARY"), "sqlite")
         .with_variant(sa.String(255, collation="C"), "postgresql")
-        .with_variant(mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(
+            mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+        )
     )

@@ -43,7 +43,7 @@ class Dialect(ABC):
         self.place = place
         self.owned = owned
 
-    @classmethod
+    @classmethod  # noqa: B027
     def check_url(cls, url: sa.URL) -> None:
         """Refuse (``NotValid``) a URL that a store cannot be kept under."""
 
@@ -52,7 +52,7 @@ class Dialect(ABC):
     def engine_options(cls, options: Options) -> Mapping[str, Any]:
         """How an engine of the store's own is to be made."""
 
-    @classmethod
+    @classmethod  # noqa: B027
     def configure(cls, engine: sa.Engine, options: Options) -> None:
         """Have the connections of an engine of the store's own set up as they are made."""
 
@@ -64,7 +64,7 @@ class Dialect(ABC):
         """The server's time at that very statement; None where time is the machine's."""
         return None
 
-    def check_place(self) -> None:
+    def check_place(self) -> None:  # noqa: B027
         """Raise ``StoreError`` if the database is not what was opened. Before every use, cheap."""
 
     @abstractmethod

@@ -176,7 +176,8 @@ class SqliteDialect(Dialect):
         self._time = time
 
     def now(self, connection: sa.Connection | None) -> Instant:
-        assert self._time is not None
+        if self._time is None:
+            raise StoreError(f"cannot tell the time of {self.place}: open(clock) the store first")
         return self._time.now()
 
     # -- failures ------------------------------------------------------------------------

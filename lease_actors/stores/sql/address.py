@@ -1,0 +1,76 @@
+"""From what a user gives, a URL or an engine, to an engine and the dialect for it.
+
+Refusals name the database without ever quoting what was given: it may hold a password.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from lease_actors.errors import NotValid
+from lease_actors.stores.sql.dialects import DIALECTS, Dialect, Options
+
+__all__ = ["describe", "make_engine", "resolve"]
+
+
+def describe(url: sa.URL) -> str:
+    """The database in words: kind, host and name, but neither user nor password nor options."""
+    host = f"{url.host}{f':{url.port}' if url.port else ''}/" if url.host else ""
+    return f"{url.get_backend_name()} database {host + (url.database or '')!r}"
+
+
+def resolve(given: str | sa.URL | sa.Engine) -> tuple[sa.URL, type[Dialect]]:
+    """The URL and the dialect for it; ``NotValid`` if there is none."""
+    if isinstance(given, sa.Engine):
+        url = given.url
+        if given.dialect.is_async:
+            raise NotValid("cannot keep leases through an asyncio engine: give a plain one")
+    else:
+        url = _parse(given)
+    dialect = DIALECTS.get(url.get_backend_name())
+    if dialect is None:
+        known = ", ".join(sorted(DIALECTS))
+        raise NotValid(
+            f"cannot keep leases in a {url.get_backend_name()!r} database: known are {known}"
+        )
+    dialect.check_url(url)
+    return url, dialect
+
+
+def _parse(given: str | sa.URL) -> sa.URL:
+    if not isinstance(given, str | sa.URL):
+        raise NotValid(
+            f"a store takes a database URL or an SQLAlchemy engine, not a {type(given).__name__}"
+        )
+    try:
+        return sa.make_url(given)
+    except (exc.ArgumentError, ValueError):
+        # Not raised from it: some versions quote the whole URL, with the password in it.
+        raise NotValid(
+            "that is not a database URL: write it as dialect://user:password@host/database,"
+            " for instance sqlite:///leases.db"
+        ) from None
+
+
+def make_engine(url: sa.URL, dialect: type[Dialect], options: Options) -> sa.Engine:
+    """An engine of the store's own; ``NotValid`` if its driver is missing."""
+    try:
+        engine = sa.create_engine(url, **dialect.engine_options(options))
+    except ModuleNotFoundError as error:
+        raise NotValid(
+            f"cannot open {describe(url)}: the driver {error.name!r} is not installed;"
+            f" pip install 'lease-actors[{_extra(url)}]' brings one"
+        ) from error
+    except (exc.ArgumentError, TypeError) as error:
+        raise NotValid(
+            f"cannot open {describe(url)}: SQLAlchemy refuses the URL's driver or options"
+        ) from error
+    if engine.dialect.is_async:
+        raise NotValid(f"cannot open {describe(url)} through an asyncio driver: name a plain one")
+    dialect.configure(engine, options)
+    return engine
+
+
+def _extra(url: sa.URL) -> str:
+    return "mysql" if url.get_backend_name() in ("mysql", "mariadb") else "postgresql"
