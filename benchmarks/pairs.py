@@ -10,6 +10,7 @@ commit. The two take turns, round by round, since these figures only mean someth
 from __future__ import annotations
 
 import argparse
+import hashlib
 import sqlite3
 import statistics
 import tempfile
@@ -18,25 +19,42 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from lease_actors import Manager
+from lease_actors import Manager, SqlStore, SystemClock
+
+
+_CLAIM = """
+    INSERT INTO lease_leases
+        (key_hash, scope, namespace, model, lease, term, holder, granted_at, duration, expiry,
+         queued, last_place, pins, ended_term, ended_at)
+    VALUES (?, 1, 'bench', '', ?, 1, ?, ?, 60000000, ?, 0, 0, 0, 0, 0)
+    ON CONFLICT (key_hash) DO UPDATE SET
+        term = term + 1, holder = excluded.holder, granted_at = excluded.granted_at,
+        duration = excluded.duration, expiry = excluded.expiry
+    WHERE lease_leases.holder IS NULL OR lease_leases.expiry <= excluded.granted_at
+"""
+_RELEASE = """
+    UPDATE lease_leases
+    SET holder = NULL, granted_at = NULL, duration = NULL, expiry = NULL,
+        ended = 'revoked', ended_term = term, ended_at = ?
+    WHERE key_hash = ? AND holder = ?
+"""
 
 
 def raw_pairs(folder: Path, seconds: float) -> float:
-    connection = sqlite3.connect(folder / "raw.db", isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
+    """The same rows in the same table, by hand: one durable transaction per call."""
+    path = folder / "raw.db"
+    store = SqlStore(f"sqlite:///{path}", create_schema=True)
+    store.open(SystemClock())
+    store.close()
+    connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS lease (name TEXT PRIMARY KEY, holder TEXT, expiry INTEGER)"
-    )
     began, count = time.perf_counter(), 0
     while time.perf_counter() - began < seconds:
         name = f"lease-{count % 1000}"
-        connection.execute(
-            "INSERT INTO lease VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-            " SET holder = excluded.holder, expiry = excluded.expiry",
-            (name, "holder", count),
-        )
-        connection.execute("DELETE FROM lease WHERE name = ? AND holder = ?", (name, "holder"))
+        key = hashlib.sha256(name.encode()).digest()
+        now = time.time_ns() // 1000
+        connection.execute(_CLAIM, (key, name, "holder", now, now + 60_000_000))
+        connection.execute(_RELEASE, (now, key, "holder"))
         count += 1
     elapsed = time.perf_counter() - began
     connection.close()

@@ -22,8 +22,9 @@ from lease_actors.lease import Lease, Waiter, lease_of
 
 __all__ = ["Checker", "Claimer", "Pinner", "Reader", "Revoker", "Token"]
 
-_CANCEL_POLL = 20_000
-"""A cancel event of the caller's own is looked at so often (microseconds)."""
+_CANCEL_POLL = 0.02
+"""A cancel event of the caller's own is looked at so often (seconds of real time: the event is
+outside the manager's clock)."""
 
 NewClaimId: TypeAlias = Callable[[], ClaimId]
 
@@ -101,11 +102,11 @@ class Claimer(_Capability):
         self._door.await_(reply)
 
     def _watch(self, reply: _EndOfTenure, cancel: threading.Event) -> None:
-        clock = self._door.clock
         error = WaitCancelled(f"cannot {reply.what}: it was cancelled", key=reply.key)
+        self._door.keep_deadlines(reply)  # this thread looks after the event meanwhile
         try:
             while not cancel.is_set():
-                if self._door.await_until(reply, clock.steady() + _CANCEL_POLL):
+                if reply.signal.wait(_CANCEL_POLL):
                     return
         except BaseException as cause:
             self._door.abandon(reply, cause)
@@ -115,7 +116,8 @@ class Claimer(_Capability):
     def _send(
         self, lease: str, holder: str, duration: Duration, wait: Duration | None
     ) -> ClaimFuture:
-        claim = None if wait == 0 else self._new_id()
+        at_once = wait is not None and as_timedelta(wait) == timedelta(0)
+        claim = None if at_once else self._new_id()
         operation = claim_of(self._key(lease), holder, duration, claim)
         reply: ClaimFuture
         try:

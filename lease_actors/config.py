@@ -33,11 +33,11 @@ def as_timedelta(value: Any) -> timedelta | None:
     """The duration as a ``timedelta``; None if it is not one (nor a finite number of seconds)."""
     if isinstance(value, timedelta):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return timedelta(seconds=value)
-    except OverflowError:
+        return timedelta(seconds=value) if math.isfinite(value) else None
+    except OverflowError:  # too long for a timedelta, or (from isfinite) even for a float
         return None
 
 

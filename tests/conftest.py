@@ -47,9 +47,7 @@ def _threads(before: set[threading.Thread]) -> list[threading.Thread]:
 
 def _open_connections() -> list[sqlite3.Connection]:
     gc.collect()
-    return [
-        o for o in gc.get_objects() if isinstance(o, sqlite3.Connection) and not _is_closed(o)
-    ]
+    return [o for o in gc.get_objects() if isinstance(o, sqlite3.Connection) and not _is_closed(o)]
 
 
 def _is_closed(connection: sqlite3.Connection) -> bool:

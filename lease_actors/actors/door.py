@@ -105,25 +105,19 @@ class Door:
     def await_(self, reply: Reply[Any]) -> Any:
         """Wait for the answer and return it, or raise the error that it is."""
         try:
-            self.await_until(reply, None)
+            self._sleep(reply)
         except BaseException as error:
             # Left by an exception, such as Ctrl-C: whoever settles first decides.
             self.abandon(reply, error)
             raise
         return reply.get()
 
-    def await_until(self, reply: Reply[Any], until: int | None) -> bool:
-        """Wait for the answer until that steady instant (None: as long as it takes)."""
+    def _sleep(self, reply: Reply[Any]) -> None:
+        """Return when it is settled; keep its deadlines meanwhile."""
         while not reply.is_settled:
-            now = self.clock.steady()
-            if until is not None and now >= until:
-                return False
-            instant = reply.lapse(now)
-            if until is not None and (instant is None or until < instant):
-                instant = until
+            instant = reply.lapse(self.clock.steady())
             if not reply.is_settled:
                 self.clock.wait(reply.signal, instant)
-        return True
 
     def abandon(self, reply: Reply[Any], cause: BaseException) -> None:
         """The caller leaves."""

@@ -183,9 +183,19 @@ def decide(state: LeaseState, operation: Operation, context: Context) -> Decisio
     """Apply one operation to one lease."""
     state, before = settle(state, context)
     decision = _RULES[type(operation)](state, operation, context)
-    if before:
-        return Decision(decision.state, decision.outcome, before + decision.effects)
-    return decision
+    if not before:
+        return decision
+    outcome = decision.outcome
+    if isinstance(outcome, Granted) and _began_for(operation, before):
+        outcome = replace(outcome, extended=False)
+    return Decision(decision.state, outcome, before + decision.effects)
+
+
+def _began_for(operation: Operation, effects: tuple[Effect, ...]) -> bool:
+    """Was it this very claim's turn when the lease was brought to the present?"""
+    return isinstance(operation, Claim) and any(
+        isinstance(e, Began) and e.claim == operation.claim for e in effects
+    )
 
 
 # -- the present -------------------------------------------------------------------------
@@ -223,7 +233,9 @@ def stands(state: LeaseState, now: Instant) -> bool:
 def due(state: LeaseState) -> Instant | None:
     """When must somebody look at this lease next, if nothing is asked of it before?"""
     if state.tenure is not None:
-        return None if state.pins and state.tenure.ending is None else state.tenure.expiry
+        if state.tenure.ending is not None:  # only a guard keeps it, and may end at any moment
+            return state.tenure.granted_at
+        return None if state.pins else state.tenure.expiry
     return state.offer.lapses_at if state.offer is not None else None
 
 
@@ -250,6 +262,10 @@ def _end(state: LeaseState, how: Ending, at: Instant, context: Context) -> _Sett
 
 def _miss(state: LeaseState, offer: Offer, context: Context) -> _Settled:
     start = offer.claim.start
+    if start == context.start:
+        # It shows itself by deciding: the claim has lost its turn, and nobody is absent. To
+        # find itself absent would leave the lease free over its own claims.
+        return _hand_over(replace(state, offer=None), context, skip=offer.claim)
     queue = tuple(replace(w, absent=True) if w.claim.start == start else w for w in state.queue)
     state, effects = _hand_over(replace(state, offer=None, queue=queue), context)
     return state, (Missed(start), *effects)

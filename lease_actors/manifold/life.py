@@ -17,7 +17,7 @@ from lease_actors.clock import Signal
 from lease_actors.errors import NotValid
 from lease_actors.manifold.worker import Manifold, Worker
 
-__all__ = ["Ended", "Life", "LifeNews", "Unkillable", "Up"]
+__all__ = ["Ended", "Life", "LifeNews", "Unkillable", "Up", "Useless"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +26,14 @@ class Up:
 
     life: Life
     output: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Useless:
+    """The worker was started, but its ``output`` raised: it is being killed."""
+
+    life: Life
+    error: BaseException
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,11 +52,11 @@ class Unkillable:
     error: BaseException
 
 
-LifeNews: TypeAlias = Up | Ended | Unkillable
+LifeNews: TypeAlias = Up | Useless | Ended | Unkillable
 
 
 class Life:
-    """One life; ``tell`` learns what becomes of it, and ``Ended`` is the last but ``Unkillable``."""
+    """One life. ``tell`` learns what becomes of it: ``Ended`` at last, always."""
 
     def __init__(
         self,
@@ -92,21 +100,20 @@ class Life:
             return
         self._worker = worker
         self._decided.set()
-        fault = self._put_up(worker)
-        error = _death(worker)
+        self._put_up(worker)
+        died_of = _death(worker)
         self._end.set()  # lets the other thread go: to kill the dead is nothing
-        self._tell(Ended(self, fault or error))
+        self._tell(Ended(self, died_of))
 
-    def _put_up(self, worker: Worker) -> BaseException | None:
-        """Tell its output. An output that fails makes the worker useless: it is killed."""
+    def _put_up(self, worker: Worker) -> None:
         output = self._manifold.output
         try:
             offered = worker if output is None else output(worker)
         except BaseException as error:
             self._end.set()
-            return error
-        self._tell(Up(self, offered))
-        return None
+            self._tell(Useless(self, error))
+        else:
+            self._tell(Up(self, offered))
 
     def _nothing_came_of_it(self, error: BaseException) -> None:
         self._decided.set()

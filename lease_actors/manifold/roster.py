@@ -56,6 +56,8 @@ class Place:
     failures: int = 0
     """In a row, without a minute of running in between."""
     life: Life | None = None
+    useless: bool = False
+    """Its ``output`` raised, and that is why it is stopping."""
     stuck: bool = False
     """Its ``kill`` raised."""
     output: Any = None
@@ -128,16 +130,22 @@ class Roster:
         self._log(logging.DEBUG, life.name, "worker-started", "is up")
         self._settle_dependents(life.name)
 
+    def useless(self, life: Life, error: BaseException) -> None:
+        """It was started in vain, and is being killed; that counts as a failed start."""
+        place = self.places[life.name]
+        if place.life is life and place.state == "starting":
+            self._enter(life.name, "stopping", error=error, useless=True)
+
     def ended(self, life: Life, error: BaseException | None) -> None:
         """A life is over: it died, could not be started, or had been told to go."""
-        place = self.places[life.name]
+        name, place = life.name, self.places[life.name]
         if place.life is not life:
             return
-        self.places[life.name] = place = replace(place, life=None, output=None, stuck=False)
-        if place.state == "stopping":
-            self._was_stopped(life.name, error)
+        self.places[name] = replace(place, life=None, output=None, useless=False, stuck=False)
+        if self.stopping or (place.state == "stopping" and not place.useless):
+            self._was_stopped(name, error)
         else:
-            self._died(life.name, error)
+            self._died(name, place.error if place.useless else error)
         self._press()
         self._settle_dependents(life.name)
 
@@ -167,6 +175,14 @@ class Roster:
             gone = place.life is None or place.stuck
             self._enter(name, "stopped" if gone else "stopping", output=None)
         self._press()
+
+    def abandon(self) -> None:
+        """The last resort: have everyone killed, in no order, and wait for nobody."""
+        self.stopping = True
+        for name, place in self.places.items():
+            if place.life is not None:
+                place.life.end()
+            self.places[name] = replace(place, state="stopped", life=None, output=None)
 
     # what follows from it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Sequence
 from typing import Protocol
@@ -56,15 +57,14 @@ class Hooks:
     def _failed(self, guarded: _Guarded, event: Event, error: Exception) -> None:
         if not guarded.count():
             return
-        try:
+        # A logger that is broken too, or a hook without a repr: nobody is left to tell.
+        with contextlib.suppress(Exception):
             self._logger.warning(
                 "hook %r failed at %s; it is called on, and its further failures are only counted",
                 guarded.hook,
                 type(event).__name__,
                 exc_info=error,
             )
-        except Exception:
-            pass  # a logger that is broken too, or a hook without a repr: nobody left to tell
 
 
 class _Guarded:

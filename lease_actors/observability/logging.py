@@ -114,7 +114,7 @@ class LoggingHook:
             call.key.lease,
             error,
             error.__cause__,
-            extra=fields("store_failed", call.key, holder=call.who),
+            extra=fields("call_failed", call.key, holder=call.who),
         )
 
     def _store_retried(self, event: StoreRetried) -> None:

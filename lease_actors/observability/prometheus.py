@@ -6,6 +6,7 @@ their own are limited in number, so the number of series is bounded whatever is 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -62,10 +63,8 @@ _OUTCOME_OF: Final[dict[type, str]] = {
     errors.LeaseLost: "lost",
 }
 _ENDINGS: Final = ("released", "expired", "revoked", "handed over")
-_SECONDS: Final = (
-    (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
-    + (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-)  # fmt: skip
+_UP_TO_A_TENTH: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
+_SECONDS: Final = (*_UP_TO_A_TENTH, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LONG_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
@@ -125,10 +124,8 @@ class PrometheusHook:
         registerer, self._registerer = self._registerer, None
         if registerer is None:
             return
-        try:
+        with contextlib.suppress(KeyError):  # somebody took it out by hand
             registerer.unregister(self._metrics)
-        except KeyError:
-            pass  # somebody took it out by hand
 
     def _call_ended(self, event: CallEnded) -> None:
         call, error = event.call, event.error

@@ -50,7 +50,12 @@ class Batch:
 
 @runtime_checkable
 class Store(Protocol):
-    """Where leases are kept. Every method may be called from any thread, also at once."""
+    """Where leases are kept. Every method may be called from any thread, also at once.
+
+    Whatever talks to a database may raise ``StorePassing``. A store that has connections may
+    also have a method ``abandon()``, called in a forked child: it lets go of those of the
+    parent without closing them, and the store can be opened anew there.
+    """
 
     def open(self, clock: Clock) -> None:
         """Be ready, or raise. A store without a clock of its own takes its time from ``clock``.

@@ -13,6 +13,8 @@ from lease_actors.clock import Waitable, to_instant
 _START = datetime(2020, 2, 29, 12, 34, 56, 789012, tzinfo=timezone.utc)
 _PATIENCE = 10.0
 """Real seconds after which ``advance`` gives up on a thread that does not come back."""
+_GLANCE = 0.005
+"""Real seconds after which a thread whose signal says nothing any more looks by itself."""
 
 
 class _Sleeper:
@@ -21,6 +23,7 @@ class _Sleeper:
     def __init__(self, signal: Waitable, until: int | None) -> None:
         self.signal = signal
         self.until = until
+        self.woken = False
 
 
 class FakeClock:
@@ -37,6 +40,9 @@ class FakeClock:
         self._changed = threading.Condition()
         self._sleepers: list[_Sleeper] = []
         self._bells: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._spent: dict[int, Waitable] = {}
+        """Signals that this clock has set because their time had come: whoever waits on one
+        again cannot be woken by it, and must not be kept awake by it either."""
 
     @property
     def boot_id(self) -> str:
@@ -54,20 +60,15 @@ class FakeClock:
 
     def wait(self, signal: Waitable, until: int | None) -> None:
         """Return when the signal is set or the time has been advanced to ``until``."""
-        with self._changed:
-            if getattr(signal, "returns", False):
-                self._bells.add(signal)
-            if until is not None and until <= self._steady:
-                return
-            sleeper = _Sleeper(signal, until)
-            self._sleepers.append(sleeper)
-            self._changed.notify_all()
+        sleeper = _Sleeper(signal, until)
         try:
-            signal.wait()
+            if self._fall_asleep(sleeper):
+                signal.wait()
         finally:
             with self._changed:
-                self._sleepers.remove(sleeper)
-                self._changed.notify_all()
+                if sleeper in self._sleepers:
+                    self._sleepers.remove(sleeper)
+                    self._changed.notify_all()
 
     def advance(self, seconds: float) -> None:
         """Move on, and return when every alarm that fell due has been delivered.
@@ -86,6 +87,20 @@ class FakeClock:
             if not self._changed.wait_for(lambda: self._timed() >= count, _PATIENCE):
                 raise TimeoutError(f"fewer than {count} threads sleep on this clock")
 
+    def _fall_asleep(self, sleeper: _Sleeper) -> bool:
+        """Write the thread down as asleep; False if its signal is not what it can wait on."""
+        with self._changed:
+            if _returns(sleeper.signal):
+                self._bells.add(sleeper.signal)
+            if sleeper.until is not None and sleeper.until <= self._steady:
+                return False
+            self._sleepers.append(sleeper)
+            self._changed.notify_all()
+            if id(sleeper.signal) not in self._spent:
+                return True
+            self._changed.wait_for(lambda: sleeper.woken, _GLANCE)
+            return False
+
     def _step_towards(self, target: int) -> bool:
         """Move to the next instant somebody sleeps for; False when the target was reached."""
         instants = [s.until for s in self._sleepers if s.until is not None and s.until <= target]
@@ -94,7 +109,11 @@ class FakeClock:
         self._steady = instant
         woken = [s for s in self._sleepers if s.until is not None and s.until <= instant]
         for sleeper in woken:
+            sleeper.woken = True
+            if not _returns(sleeper.signal):
+                self._spent[id(sleeper.signal)] = sleeper.signal
             sleeper.signal.set()
+        self._changed.notify_all()
         self._changed.wait_for(lambda: self._have_left(woken) and self._alarms_sleep(), _PATIENCE)
         return bool(woken) or instant < target
 
@@ -110,3 +129,8 @@ class FakeClock:
 
     def _timed(self) -> int:
         return sum(s.until is not None for s in self._sleepers)
+
+
+def _returns(signal: Waitable) -> bool:
+    """Does whoever waits on it clear it, and come back to wait again?"""
+    return bool(getattr(signal, "returns", False))

@@ -121,7 +121,7 @@ class SqlStore:
             self._dialect.begin(connection)
             if self._statements.start.run(connection, (start,)).first() is None:
                 self._statements.add_start.run(connection, (start, 0, *self._seen()))
-                self._dialect.commit(connection)
+            self._dialect.commit(connection)
 
     def apply(self, batch: Batch) -> bool:
         """Apply the batch once, in one transaction; durable when it returns."""
@@ -131,6 +131,7 @@ class SqlStore:
             advance = (batch.number, batch.start, *self._seen())
             if not statements.advance.run(connection, advance).rowcount:
                 self._look_for(connection, batch.start)
+                dialect.rollback(connection)
                 return False
             loaded = load(connection, statements, batch.needs)
             changes = batch.decide(loaded.states, dialect.now(connection))

@@ -147,6 +147,8 @@ class SqliteDialect(Dialect):
     # -- transactions --------------------------------------------------------------------
 
     def begin(self, connection: sa.Connection) -> None:
+        if not connection.in_transaction():
+            connection.begin()  # as SQLAlchemy sees it; nothing is sent
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             driver.rollback()  # an event hook of the user's engine has begun one

@@ -1,0 +1,1 @@
+"""What every store must do, by what it is about; gathered in ``StoreConformance``."""
