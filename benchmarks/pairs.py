@@ -25,8 +25,8 @@ from lease_actors import Manager, SqlStore, SystemClock
 _CLAIM = """
     INSERT INTO lease_leases
         (key_hash, scope, namespace, model, lease, term, holder, granted_at, duration, expiry,
-         queued, last_place, pins, ended_term, ended_at)
-    VALUES (?, 1, 'bench', '', ?, 1, ?, ?, 60000000, ?, 0, 0, 0, 0, 0)
+         watched, queued, last_place, pins, ended_term, ended_at)
+    VALUES (?, 1, 'bench', '', ?, 1, ?, ?, 60000000, ?, 0, 0, 0, 0, 0, 0)
     ON CONFLICT (key_hash) DO UPDATE SET
         term = term + 1, holder = excluded.holder, granted_at = excluded.granted_at,
         duration = excluded.duration, expiry = excluded.expiry

@@ -25,8 +25,8 @@ from lease_actors.stores.sql.rows import digest, scope_of
 
 _FILL = """
     INSERT INTO lease_leases (key_hash, scope, namespace, model, lease, term, holder, granted_at,
-        duration, expiry, queued, last_place, pins, ended_term, ended_at)
-    VALUES (?, ?, 'bench', '', ?, 1, 'holder', 0, 60000000, 1, 0, 0, 0, 0, 0)
+        duration, expiry, watched, queued, last_place, pins, ended_term, ended_at)
+    VALUES (?, ?, 'bench', '', ?, 1, 'holder', 0, 60000000, 1, 0, 0, 0, 0, 0, 0)
 """
 
 

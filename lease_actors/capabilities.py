@@ -280,4 +280,3 @@ def _holder(state: LeaseState, now: int) -> str | None:
     if state.tenure is not None and stands(state, now):
         return state.tenure.holder
     return state.offer.holder if state.offer is not None else None
-

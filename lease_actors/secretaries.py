@@ -164,7 +164,9 @@ def validate(secretary: Secretary, operation: Operation) -> None:
     _run(lambda: f"cannot {verb} lease {key.lease!r}{tail}", key, secretary.check_lease, key)
     if isinstance(operation, Pin | Unpin):
         who = operation.entity
-        _run(lambda: f"cannot {verb} lease {key.lease!r} for entity {who!r}", key, _check_entity, who)
+        _run(
+            lambda: f"cannot {verb} lease {key.lease!r} for entity {who!r}", key, _check_entity, who
+        )
         return
     holder = getattr(operation, "holder", None)
     if kind == "wait":

@@ -25,6 +25,7 @@ HOUSE = (
     "manifold",
     FACADE,
     "manager",
+    "crew",
     "dump",
     "capabilities",
     "held",
@@ -41,8 +42,10 @@ HOUSE = (
 )
 """The rooms, from the roof down."""
 
-MOST_LINES = 300
-LONGER = {"core/decide.py": 500}
+MOST_LINES = 350
+"""Where a module must be taken apart; aim at 300."""
+
+LONGER = {"core/decide.py": 550}
 """THE rules stay in one file, with their theory of operation in front."""
 
 
@@ -209,4 +212,8 @@ def _hands_on(node: ast.stmt) -> bool:
         return True
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)  # the docstring
+    if isinstance(node, ast.If):
+        return ast.unparse(node.test) == "TYPE_CHECKING" and all(map(_hands_on, node.body))
+    if isinstance(node, ast.FunctionDef):
+        return node.name == "__getattr__"  # hands on when asked: for a name with a dependency
     return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"

@@ -129,8 +129,8 @@ class Door:
                 tell(self._manager, GiveBack(value))
 
     def _began(self, operation: Operation, began: int) -> Call:
-        who = getattr(operation, "holder", None) or getattr(operation, "entity", "")
-        call = Call(operation.kind, operation.key, who, began)
+        who = getattr(operation, "holder", None) or getattr(operation, "entity", None)
+        call = Call(operation.kind, operation.key, who or "", began)
         self._hooks(CallBegan(call))
         return call
 

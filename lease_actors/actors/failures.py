@@ -47,4 +47,3 @@ def stopped(reply: Reply[Any]) -> LeaseError:
 
 def _root(error: BaseException) -> BaseException:
     return error.__cause__ or error
-

@@ -1,49 +1,31 @@
 """The line of operations: gathered, applied together, tried again, and failed one by one.
 
-Lives in the ManagerActor and is touched by its thread alone; only :meth:`Line._transact` runs on
-the transactor's.
+Lives in the ManagerActor and is touched by its thread alone.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lease_actors.actors import retry
 from lease_actors.actors.answers import Answers
+from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue, Attempts
 from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
-from lease_actors.actors.runtime import Runtime, new_start
-from lease_actors.actors.transactor import Transactor
+from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.work import MOST, Decider, Work
+from lease_actors.core.model import ClaimId
 from lease_actors.core.operations import Cancel, Claim
-from lease_actors.observability.events import BatchBegan, BatchEnded, StoreRetried
+from lease_actors.observability.events import StoreRetried
 from lease_actors.stores.base import StartUnknown, StorePassing
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
     """Apply what has gathered."""
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
-    """A transaction has ended: ``applied`` as the store says, or ``error``."""
-
-    work: Work
-    attempt: int
-    applied: bool
-    error: BaseException | None
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptOverdue:
-    """A transaction has not ended in time."""
-
-    work: Work
-    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +60,10 @@ class Line:
         self._alone = 0
         """So many of the first operations go into a transaction each."""
         self._number = 0
-        self._begun = True
+        self._known = True
+        """A batch was applied under the present start, or it was begun with the manager."""
         self._leaving = False
-        self._transactor = self._new_transactor()
+        self._attempts = Attempts(runtime, decider, tell)
 
     @property
     def busy(self) -> bool:
@@ -114,7 +97,7 @@ class Line:
             return
         self._number += 1
         self._current = Work(self._number, replies, self._decider)
-        self._attempt(self._current)
+        self._attempts.make(self._current)
 
     def _take(self) -> list[Reply[Any]]:
         most = 1 if self._alone else MOST
@@ -123,46 +106,17 @@ class Line:
         while self._pending and len(replies) < most:
             reply = self._pending.popleft()
             if not reply.is_settled:  # its caller has gone: nobody wants it any more
+                self._name(reply)
                 replies.append(reply)
         return replies
 
-    # -- one attempt ---------------------------------------------------------------------
+    def _name(self, reply: Reply[Any]) -> None:
+        """A claim that was named under a start since given up is named anew."""
+        op, start = reply.operation, self._decider.start
+        if isinstance(op, Claim) and op.claim is not None and op.claim.start != start:
+            reply.operation = replace(op, claim=ClaimId(start, op.claim.number))
 
-    def _attempt(self, work: Work) -> None:
-        work.attempt += 1
-        attempt, runtime = work.attempt, self._runtime
-        overdue = AttemptOverdue(work, attempt)
-        handle = runtime.alarm.at(
-            runtime.clock.steady() + runtime.attempt_timeout, lambda: self._tell(overdue)
-        )
-
-        def job() -> None:
-            applied, error = self._transact(work, attempt)
-            handle.cancel()
-            self._tell(AttemptEnded(work, attempt, applied, error))
-
-        self._transactor.submit(job)
-
-    def _transact(self, work: Work, attempt: int) -> tuple[bool, BaseException | None]:
-        runtime = self._runtime
-        sent = runtime.clock.steady()
-        began = None
-        if runtime.hooks:
-            calls = [r.call for r in work.replies if r.call is not None]
-            began = BatchBegan(work.number, attempt, calls)
-            runtime.emit(began)
-        applied, error = False, None
-        try:
-            if not self._begun:
-                runtime.store.begin(self._decider.start)
-                self._begun = True
-            applied = runtime.store.apply(work.batch(sent))
-        except Exception as raised:
-            error = raised
-        if began is not None:
-            size, ended = len(work.replies), runtime.clock.steady()
-            runtime.emit(BatchEnded(work.number, attempt, size, sent, ended, error, began.notes))
-        return applied, error
+    # -- what became of an attempt -------------------------------------------------------
 
     def ended(self, message: AttemptEnded) -> None:
         """An attempt has ended; raises what failed in the rules themselves."""
@@ -178,12 +132,18 @@ class Line:
                 self._succeed(work)
             case StorePassing() as error:
                 self._again(work, error)
+            case StartUnknown() if work.attempt == 1 and self._can_begin_anew():
+                # Forgotten while nothing was asked for a week; nothing can have been applied.
+                self._current = None
+                self._pending.extendleft(reversed(work.replies))
+                self._draw_start()
+                self._flush_soon()
             case StartUnknown() as error:
                 self._begin_anew(work, error)
             case error if work.probing is None:
                 # It will not pass; but was it applied? The number tells.
                 work.probing, work.attempt = error, 0
-                self._attempt(work)
+                self._attempts.make(work)
             case error:
                 self._fail(work, error)
 
@@ -192,8 +152,7 @@ class Line:
         work = message.work
         if work is not self._current or message.attempt != work.attempt:
             return
-        self._transactor.close()
-        self._transactor = self._new_transactor()
+        self._attempts.leave_behind()
         seconds = self._runtime.attempt_timeout / 1e6
         self._again(work, StorePassing(f"no answer within {seconds:g} s"))
 
@@ -206,6 +165,7 @@ class Line:
             return
         if self._decider.reached_since is None:
             self._decider.reached_since = verdict.now
+        self._known = True
         self._current = None
         self._runtime.figures.last_batch = len(verdict.replies)
         self.answers.give(verdict, self._decider.start)
@@ -226,7 +186,7 @@ class Line:
     def try_again(self, work: Work) -> None:
         """The pause is over."""
         if work is self._current:
-            self._attempt(work)
+            self._attempts.make(work)
 
     def _give_up(self, work: Work, error: BaseException) -> None:
         """The callers may infer nothing. What the batch may have left is undone later."""
@@ -248,13 +208,20 @@ class Line:
     def _begin_anew(self, work: Work, error: StartUnknown) -> None:
         """Nobody can say what was applied: no caller may infer anything."""
         self._current = None
-        self._decider.start = new_start()
-        self._decider.reached_since = None
-        self._begun = False
+        self._draw_start()
         for reply in [*work.replies, *self.answers.watches.all()]:
             reply.fail(start_unknown(reply, error))
             self.answers.forget(reply)
         self._next()
+
+    def _can_begin_anew(self) -> bool:
+        """Nobody waits under the old start; and it is not one that was just drawn."""
+        return self._known and not self.answers.watches.any()
+
+    def _draw_start(self) -> None:
+        self._known = False
+        self._decider.reached_since = None
+        self._attempts.begin_anew()
 
     def _apart(self, work: Work, error: BaseException) -> None:
         """It was not applied, and never will be: each operation in a transaction of its own."""
@@ -278,20 +245,17 @@ class Line:
         self._flush_soon()
         self._between()
 
-    # -- the transactor ------------------------------------------------------------------
+    # -- besides ---------------------------------------------------------------------------
 
     def chore(self, job: Callable[[], None]) -> None:
         """Something for the store between two batches; not while one is on its way."""
         if self._current is None:
-            self._transactor.submit(job)
+            self._attempts.chore(job)
 
     def leave(self) -> None:
         """The manager stops: what fails now is not tried for ever."""
         self._leaving = True
 
-    def close(self, timeout: float = 0.0) -> None:
+    def close(self) -> None:
         """Nothing is applied any more."""
-        self._transactor.close()
-
-    def _new_transactor(self) -> Transactor:
-        return Transactor(f"lease transactor {self._runtime.label}")
+        self._attempts.close()

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lease_actors.actors.answers import Attribution
+from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue
 from lease_actors.actors.base import Gone, LeaseActor, tell
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.actors.failures import stopped
-from lease_actors.actors.line import AttemptEnded, AttemptOverdue, Flush, Line, TryAgain
+from lease_actors.actors.line import Flush, Line, TryAgain
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.work import Decider
@@ -104,6 +105,8 @@ class ManagerActor(LeaseActor):
 
     def _between(self) -> None:
         """After each batch."""
+        if self._stopping:
+            self._dismiss()  # what was in flight may have been queued or registered since
         self._schedule()
         self._gauge()
         self._finish_if_done()
@@ -162,10 +165,14 @@ class ManagerActor(LeaseActor):
     def _begin_stop(self) -> None:
         self._stopping = True
         self._line.leave()
+        self._dismiss()
+        self._finish_if_done()
+
+    def _dismiss(self) -> None:
+        """Nobody waits any more: all are told so, and leave the queues."""
         for reply in list(self._answers.watches.all()):
             reply.fail(stopped(reply))
             self._withdraw(reply)
-        self._finish_if_done()
 
     def _finish_if_done(self) -> None:
         if self._stopping and self._emptied and not self._line.busy:

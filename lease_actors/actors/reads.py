@@ -11,7 +11,7 @@ from lease_actors.actors.reply import Reply
 from lease_actors.actors.transactor import Transactor
 from lease_actors.core.model import Key
 from lease_actors.core.operations import Read
-from lease_actors.errors import LeaseError, LeaseTimeout, StoreError
+from lease_actors.errors import LeaseTimeout, StoreError
 from lease_actors.stores.base import Store, StorePassing
 
 T = TypeVar("T")
@@ -31,9 +31,10 @@ class Reads:
     def read(self, key: Key, read: Callable[[Store], T]) -> T:
         """What ``read`` returns. Raises ``StoreError``, ``LeaseTimeout``, ``ManagerStopped``."""
         reply: Reply[T] = self._door.admit(Reply, Read(key))
-        if not reply.is_settled:
-            transactor = self._get()
-            transactor.submit(lambda: _settle(reply, read, self._store))
+        if reply.is_settled:
+            return reply.get()
+        transactor = self._get()
+        transactor.submit(lambda: _settle(reply, read, self._store))
         try:
             result: T = self._door.await_(reply)
         except LeaseTimeout:
@@ -73,10 +74,10 @@ def _settle(reply: Reply[Any], read: Callable[[Store], Any], store: Store) -> No
         return  # its caller has gone
     try:
         reply.settle(read(store))
-    except LeaseError as error:
-        reply.fail(error)
     except Exception as raised:
         advice = " (try again)" if isinstance(raised, StorePassing) else ""
-        error = StoreError(f"cannot {reply.what}: the store failed: {raised}{advice}")
+        error = StoreError(
+            f"cannot {reply.what}: the store failed: {raised}{advice}", key=reply.key
+        )
         error.__cause__ = raised
         reply.fail(error)

@@ -142,9 +142,10 @@ class Reply(pykka.Future[T], Generic[T]):
             raise error
         return self.present(value)
 
-    def present(self, value: Any) -> Any:
+    def present(self, value: Any) -> T:
         """The answer as its caller sees it."""
-        return value
+        result: T = value
+        return result
 
     def set(self, value: T | None = None) -> None:
         if not self._settle((value, None)):
@@ -169,8 +170,9 @@ class Reply(pykka.Future[T], Generic[T]):
 
     @property
     def key(self) -> Key | None:
-        """The lease it is about."""
-        return None if self.operation is None else self.operation.key
+        """The lease it is about, if it is about one."""
+        op = self.operation
+        return None if op is None or _is_of_many(op) else op.key
 
     @property
     def what(self) -> str:
@@ -181,7 +183,7 @@ class Reply(pykka.Future[T], Generic[T]):
 def describe(operation: Operation) -> str:
     """The operation in words, for messages: what, on which lease, for whom."""
     lease = repr(operation.key.lease)
-    if operation.kind == "read" and not operation.key.lease:
+    if _is_of_many(operation):
         return f"read the leases of namespace {operation.key.namespace!r}"
     who = getattr(operation, "holder", None)
     if operation.kind == "wait":
@@ -190,3 +192,7 @@ def describe(operation: Operation) -> str:
         who = getattr(operation, "entity", None)
         return f"{operation.kind} lease {lease}" + ("" if who is None else f" for entity {who!r}")
     return f"{operation.kind} lease {lease} for holder {who!r}"
+
+
+def _is_of_many(operation: Operation) -> bool:
+    return operation.kind == "read" and not operation.key.lease

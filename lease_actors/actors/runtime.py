@@ -42,7 +42,6 @@ class Runtime:
     """The first characters of the entity's uuid, for the names of threads."""
     max_sleep: int
     attempt_timeout: int
-    offer_window: int
     idle_for: int
     wake: Callable[[WakeAt], object]
     """Tell the ExpiryActor when the manager wants to look."""

@@ -38,4 +38,3 @@ class SecretaryActor(LeaseActor):
             return
         if not tell(self._manager, message):
             message.fail(stopped(message))
-

@@ -94,6 +94,10 @@ class Watches:
             self.remove_end(reply, key)
         return over
 
+    def any(self) -> bool:
+        """Does anybody wait here?"""
+        return bool(self._watches)
+
     def all(self) -> Iterator[Reply[Any]]:
         """Everybody."""
         for watch in list(self._watches.values()):

@@ -91,9 +91,7 @@ def _play(story: _Story, manager: Manager, url: str) -> None:
 
 @contextmanager
 def _process_of_ann(url: str) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _ANN, url], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([sys.executable, "-c", _ANN, url], stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

@@ -47,7 +47,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
-from lease_actors.core.model import ClaimId, Ending, Instant, Key, LeaseState, Micros, Offer, Tenure, Waiter
+from lease_actors.core.model import (
+    ClaimId,
+    Ending,
+    Instant,
+    Key,
+    LeaseState,
+    Micros,
+    Offer,
+    Tenure,
+    Waiter,
+)
 from lease_actors.core.operations import (
     Cancel,
     Check,
@@ -227,7 +237,9 @@ def settle(state: LeaseState, context: Context) -> _Settled:
 def stands(state: LeaseState, now: Instant) -> bool:
     """Is there a holder whose expiry has not come, or whose lease is pinned?"""
     tenure = state.tenure
-    return tenure is not None and tenure.ending is None and (bool(state.pins) or now < tenure.expiry)
+    return (
+        tenure is not None and tenure.ending is None and (bool(state.pins) or now < tenure.expiry)
+    )
 
 
 def due(state: LeaseState) -> Instant | None:
@@ -367,7 +379,9 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
     tenure, offer = state.tenure, state.offer
     if tenure is not None:
         if tenure.holder != op.holder:
-            return Decision(state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state))
+            return Decision(
+                state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state)
+            )
         if tenure.ending is not None:
             return Decision(state, Pending(tenure.term))
         if state.pins:
@@ -378,7 +392,9 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
         return Decision(state, DONE, effects)
     if offer is not None:
         if offer.holder != op.holder:
-            return Decision(state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state))
+            return Decision(
+                state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state)
+            )
         state, effects = _hand_over(replace(state, offer=None), context, skip=offer.claim)
         return Decision(state, DONE, effects)
     return Decision(state, DONE)

@@ -45,6 +45,8 @@ class Tenure:
     expiry: Instant
     ending: Ending | None = None
     """Set when it was ended under a guard: it is over when the last guard is."""
+    watched: bool = False
+    """Somebody, perhaps elsewhere, waits for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,17 @@ class LeaseState:
     def idle(self) -> bool:
         """Nothing hangs on it any more: the row may be pruned, its term going into the floor."""
         return not (self.tenure or self.offer or self.queued or self.pins)
+
+
+class Notice(NamedTuple):
+    """Says to other managers on the same store: look at this lease.
+
+    ``claim``: it is offered to that claim. A notice is a hint: lost, late or doubled, it does
+    no harm.
+    """
+
+    key: Key
+    claim: ClaimId | None = None
 
 
 @dataclass(frozen=True, slots=True)

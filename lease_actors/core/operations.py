@@ -112,5 +112,7 @@ class Read:
     key: Key
 
 
-Operation: TypeAlias = Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Release | Expire | Read
+Operation: TypeAlias = (
+    Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Release | Expire | Read
+)
 PublicOperation: TypeAlias = Claim | Revoke | Check | Pin | Unpin

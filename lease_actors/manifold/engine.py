@@ -70,7 +70,9 @@ class DependencyEngine:
         if self._foreman.inherited:
             raise NotRunning(f"worker {name!r} runs in the parent of this forked process")
         if place.state != "started":
-            raise NotRunning(f"worker {name!r} is not up: {self._state(place)}{_because(place)}")
+            raise NotRunning(
+                f"worker {name!r} is not up: {self._state(name, place)}{_because(place)}"
+            )
         output = place.output
         if not isinstance(output, type):
             raise NotValid(f"the output of worker {name!r} is {output!r}, not a {type.__name__}")
@@ -84,7 +86,7 @@ class DependencyEngine:
         last failed of, None when it is up or never failed. ``starts``: how often it was
         started. ``inputs``: their names.
         """
-        return {name: self._entry(place) for name, place in self._places().items()}
+        return {name: self._entry(name, place) for name, place in self._places().items()}
 
     def kill(self) -> None:
         """Begin to stop, and return at once: each worker is killed after its dependents."""
@@ -109,18 +111,19 @@ class DependencyEngine:
     def _places(self) -> Mapping[str, Place]:
         return self._foreman.roster.places
 
-    def _entry(self, place: Place) -> dict[str, Any]:
+    def _entry(self, name: str, place: Place) -> dict[str, Any]:
         return {
-            "state": self._state(place),
+            "state": self._state(name, place),
             "since": from_instant(place.since),
             "error": None if place.error is None else _words(place.error),
             "starts": place.starts,
             "inputs": place.inputs,
         }
 
-    def _state(self, place: Place) -> str:
-        if place.state == "waiting" and place.missing:
-            return f"waiting for {', '.join(place.missing)}"
+    def _state(self, name: str, place: Place) -> str:
+        if place.state == "waiting":
+            # None is missing for the short while until it is started.
+            return f"waiting for {', '.join(self._foreman.roster.missing(name)) or 'nobody'}"
         if place.state == "restarting":
             left = max(0, place.due - self._clock.steady())
             return f"restarting in {left / 1e6:.2f}s"

@@ -17,6 +17,7 @@ import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import pykka
@@ -103,7 +104,11 @@ class Foreman:
         self._news: queue.SimpleQueue[_News] = queue.SimpleQueue()
         self._alarm = Alarm(clock, "lease engine alarm")
         self._actor: pykka.ActorRef[_EngineActor] = _EngineActor.start(self)
-        self._exit_last()
+        # Called first at the interpreter's exit, if nothing else is registered after it. The
+        # other one is there for good: whatever is registered during the exit is not called.
+        self._first_at_exit = partial(self._at_exit)
+        atexit.register(self._at_exit)
+        atexit.register(self._first_at_exit)
         self._post(_Open())
 
     # from any thread
@@ -156,6 +161,7 @@ class Foreman:
         while not self.roster.finished:
             self._safely(self._news.get())
         self._alarm.close()
+        atexit.unregister(self._first_at_exit)
         atexit.unregister(self._at_exit)
         self.over.set()
 
@@ -172,7 +178,7 @@ class Foreman:
             case _Open():
                 self.roster.open()
             case Up(life, output):
-                self._exit_last()
+                self._be_first_at_exit()
                 self.roster.up(life, output)
             case Useless(life, fault):
                 self.roster.useless(life, fault)
@@ -197,14 +203,14 @@ class Foreman:
 
     # at the interpreter's exit
 
-    def _exit_last(self) -> None:
+    def _be_first_at_exit(self) -> None:
         """Be the last to have registered, so the first to be called.
 
         A manager among the workers has registered its own end. If that came first, the engine
         would take it for a death, and bring up another manager in the middle of the exit.
         """
-        atexit.unregister(self._at_exit)
-        atexit.register(self._at_exit)
+        atexit.unregister(self._first_at_exit)
+        atexit.register(self._first_at_exit)
 
     def _at_exit(self) -> None:
         if not self.inherited:

@@ -72,6 +72,7 @@ class Life:
         self._worker: Worker | None = None
         self._decided = Signal()  # there is a worker, or there will be none
         self._end = Signal()
+        self._over = False
 
     def begin(self) -> None:
         """Start it; what fails, be it for want of a thread, is told as ``Ended``."""
@@ -102,8 +103,9 @@ class Life:
         self._decided.set()
         self._put_up(worker)
         died_of = _death(worker)
-        self._end.set()  # lets the other thread go: to kill the dead is nothing
+        self._over = True
         self._tell(Ended(self, died_of))
+        self._end.set()  # lets the other thread go
 
     def _put_up(self, worker: Worker) -> None:
         output = self._manifold.output
@@ -134,7 +136,7 @@ class Life:
     def _stand_by(self) -> None:
         self._end.wait()
         self._decided.wait()
-        if self._worker is None:
+        if self._worker is None or self._over:
             return
         try:
             self._worker.kill()

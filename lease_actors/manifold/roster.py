@@ -49,7 +49,6 @@ class Place:
     state: State
     since: int
     """Wall time at which it entered this state."""
-    missing: tuple[str, ...] = ()
     error: BaseException | None = None
     """What it last died of; None again when it is up."""
     starts: int = 0
@@ -100,10 +99,7 @@ class Roster:
         self._logger = logger
         self._rng = rng
         now = clock.wall()
-        self.places = {
-            name: Place(manifolds[name].inputs, "waiting", now, manifolds[name].inputs)
-            for name in self.order
-        }
+        self.places = {name: Place(manifolds[name].inputs, "waiting", now) for name in self.order}
         self._dependents = {
             name: tuple(other for other in self.order if name in manifolds[other].inputs)
             for name in self.order
@@ -184,17 +180,15 @@ class Roster:
                 place.life.end()
             self.places[name] = replace(place, state="stopped", life=None, output=None)
 
+    def missing(self, name: str) -> list[str]:
+        """The inputs of that worker that are not up."""
+        return [one for one in self.places[name].inputs if self.places[one].state != "started"]
+
     # what follows from it
 
     def _settle(self, name: str) -> None:
-        """Start it if nothing is in the way, or say whom it waits for."""
-        place = self.places[name]
-        if self.stopping or place.life is not None or place.state == "restarting":
-            return
-        missing = tuple(one for one in place.inputs if self.places[one].state != "started")
-        if missing:
-            self._enter(name, "waiting", missing=missing)
-        else:
+        """Start it if it waits, and needs to wait no longer."""
+        if self.places[name].state == "waiting" and not self.missing(name):
             self._start(name)
 
     def _settle_dependents(self, name: str) -> None:
@@ -208,14 +202,12 @@ class Roster:
         self._enter(name, "starting", starts=place.starts + 1, life=life, up_at=None)
 
     def _was_stopped(self, name: str, error: BaseException | None) -> None:
+        level = logging.DEBUG if error is None else logging.WARNING
         if error is not None:
             self.places[name] = replace(self.places[name], error=error)
-            self._log(logging.WARNING, name, "worker-stopped", "was stopped, and raised", error)
-        if self.stopping:
-            self._enter(name, "stopped")
-        else:
-            self._enter(name, "waiting")
-            self._settle(name)
+        self._enter(name, "stopped" if self.stopping else "waiting")
+        self._log(level, name, "worker-stopped", "was stopped", error)
+        self._settle(name)
 
     def _died(self, name: str, error: BaseException | None) -> None:
         place = self.places[name]
@@ -258,7 +250,6 @@ class Roster:
     def _enter(self, name: str, state: State, **changes: Any) -> None:
         place = self.places[name]
         since = place.since if place.state == state else self._clock.wall()
-        changes = {"missing": (), **changes}
         self.places[name] = replace(place, state=state, since=since, **changes)
 
     def _log(

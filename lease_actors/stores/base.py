@@ -10,9 +10,19 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import Instant, Key, LeaseState, Micros, Need, Waiter
+from lease_actors.core.model import Instant, Key, LeaseState, Micros, Need, Notice, Offer, Waiter
 
-__all__ = ["Batch", "Changes", "Decider", "StartUnknown", "Store", "StorePassing"]
+__all__ = [
+    "Batch",
+    "Changes",
+    "Decider",
+    "Heard",
+    "Listener",
+    "Peek",
+    "StartUnknown",
+    "Store",
+    "StorePassing",
+]
 
 
 class StorePassing(Exception):
@@ -33,6 +43,8 @@ class Changes:
 
     states: Sequence[LeaseState]
     absent: frozenset[str] = frozenset()
+    notices: Sequence[Notice] = ()
+    """What other managers should look at once this is committed: a store that can tell them does."""
 
 
 Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
@@ -46,6 +58,36 @@ class Batch:
     number: int
     needs: Mapping[Key, Need]
     decide: Decider
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """What concerns one start, as a snapshot."""
+
+    offers: Sequence[tuple[Key, Offer]]
+    """The leases on offer to its claims."""
+    states: Sequence[LeaseState]
+    """The leases that were asked for (without their queues)."""
+    absent: bool
+    """It has missed an offer, and has not been seen since."""
+    now: Instant
+
+
+class Listener(Protocol):
+    """Hears of notices, on a thread of its own. It works as long as it hears itself."""
+
+    @property
+    def working(self) -> bool:
+        """Notices have been seen to arrive, and the connection has not failed since."""
+        ...
+
+    def close(self) -> None:
+        """Hear nothing more; does not wait long."""
+        ...
+
+
+Heard: TypeAlias = Callable[[Sequence[Notice]], None]
+"""Called with notices. With none: something may have been missed, look at everything."""
 
 
 @runtime_checkable
@@ -75,8 +117,9 @@ class Store(Protocol):
         locked (a key without a row is a fresh ``LeaseState`` whose term is the floor); then read
         the store's time; call ``decide`` with both; write what it returns; commit. All or
         nothing, and durable when it returns. ``decide`` is called only if the number is new,
-        and only while no other attempt at it can commit. That a start writes is its sign of
-        life: it is not absent any more. Raises ``StorePassing`` for what may pass,
+        and only while no other attempt at it can commit. A lease whose row somebody else keeps
+        locked for longer than the store waits may be missing from the states; nothing is decided
+        for it then. That a start writes is its sign of life: it is not absent any more. Raises ``StorePassing`` for what may pass,
         ``StartUnknown``, and anything else for what will not.
         """
         ...
@@ -95,6 +138,22 @@ class Store(Protocol):
 
     def waiting(self, key: Key) -> list[Waiter]:
         """A snapshot of the whole queue of one lease, in order; absent ones marked."""
+        ...
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        """What concerns that start: the offers to it, these leases, whether it is absent.
+
+        A snapshot; writes nothing and delays nobody: it is what polling does.
+        """
+        ...
+
+    def version(self) -> int | None:
+        """A number that differs whenever anybody has committed since; None where there is no
+        cheap one. If it is the same as before, a ``peek`` would find nothing new."""
+        ...
+
+    def listen(self, start: str, heard: Heard) -> Listener | None:
+        """Hear the notices of other starts until the listener is closed; None: nobody can here."""
         ...
 
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:

@@ -8,14 +8,23 @@ from __future__ import annotations
 import heapq
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Micros, Need, Waiter
+from lease_actors.core.model import (
+    ClaimId,
+    Instant,
+    Key,
+    LeaseState,
+    Micros,
+    Need,
+    Offer,
+    Waiter,
+)
 from lease_actors.errors import StoreError
-from lease_actors.stores.base import Batch, StartUnknown
+from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
 from lease_actors.stores.idle import idle_since
 
 __all__ = ["MemoryStore"]
@@ -40,6 +49,9 @@ class MemoryStore:
         self._absences: dict[str, int] = {}  # start -> its last batch when it was found absent
         self._leases: dict[Key, _Lease] = {}
         self._places: dict[tuple[str, str], dict[Key, _Lease]] = {}
+        self._offers: dict[str, dict[Key, Offer]] = {}  # start -> what is offered to it
+        self._listeners: list[_Listener] = []
+        self._version = 0
         self._hand: Iterator[Key] = iter(())
 
     def open(self, clock: Clock) -> None:
@@ -75,7 +87,12 @@ class MemoryStore:
             for start in changes.absent:
                 if start in self._starts:
                     self._absences[start] = self._starts[start]
-            return True
+            self._version += 1
+            listeners = [x for x in self._listeners if x.start != batch.start]
+        if changes.notices:
+            for listener in listeners:
+                listener.heard(changes.notices)
+        return True
 
     def now(self) -> Instant:
         """The store's time; never less than it has been."""
@@ -105,6 +122,29 @@ class MemoryStore:
             present = _presence(self._starts, self._absences)
             waiters = lease.queue.all()
             return [w if present(w.claim.start) else replace(w, absent=True) for w in waiters]
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        """What concerns that start."""
+        with self._lock:
+            states = [self._leases[k].state if k in self._leases else LeaseState(k) for k in keys]
+            absent = not _presence(self._starts, self._absences)(start)
+            return Peek(list(self._offers.get(start, {}).items()), states, absent, self._now())
+
+    def version(self) -> int:
+        """How many batches have been applied."""
+        return self._version
+
+    def listen(self, start: str, heard: Heard) -> Listener:
+        """Hear the notices of other starts, on the threads that apply their batches."""
+        listener = _Listener(self, start, heard)
+        with self._lock:
+            self._listeners.append(listener)
+        return listener
+
+    def unlisten(self, listener: Listener) -> None:
+        """Forget the listener."""
+        with self._lock:
+            self._listeners = [x for x in self._listeners if x is not listener]
 
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
         """Forget leases on which nothing hangs, their terms going into the floor."""
@@ -146,9 +186,18 @@ class MemoryStore:
             self._places.setdefault(state.key[:2], {})[state.key] = lease
         if state.queue is not before.queue:
             lease.queue.change(before.queue, state.queue)
+        self._note_offer(before.offer, state)
         if state.queue or state.guarded or state.horizon is not None:
             state = replace(state, queue=(), horizon=None, guarded=False)
         lease.state = state
+
+    def _note_offer(self, before: Offer | None, state: LeaseState) -> None:
+        if state.offer is before:
+            return
+        if before is not None:
+            self._offers[before.claim.start].pop(state.key, None)
+        if state.offer is not None:
+            self._offers.setdefault(state.offer.claim.start, {})[state.key] = state.offer
 
     def _forget(self, key: Key, before: Instant) -> bool:
         lease = self._leases.get(key)
@@ -160,6 +209,20 @@ class MemoryStore:
         if not self._places[key[:2]]:
             del self._places[key[:2]]
         return True
+
+
+class _Listener:
+    """Somebody who hears; always works, since nothing can fail on the way."""
+
+    working = True
+
+    def __init__(self, store: MemoryStore, start: str, heard: Heard) -> None:
+        self._store = store
+        self.start = start
+        self.heard = heard
+
+    def close(self) -> None:
+        self._store.unlisten(self)
 
 
 class _Lease:

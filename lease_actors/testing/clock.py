@@ -123,9 +123,7 @@ class FakeClock:
     def _alarms_sleep(self) -> bool:
         """An alarm comes back to the same bell: then its callbacks have been called."""
         asleep = {id(s.signal) for s in self._sleepers}
-        return all(
-            id(bell) in asleep and not bell.is_set() for bell in self._bells if bell.returns
-        )
+        return all(id(bell) in asleep and not bell.is_set() for bell in self._bells if bell.returns)
 
     def _timed(self) -> int:
         return sum(s.until is not None for s in self._sleepers)

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 import pykka
 import pytest
 
-from lease_actors import ClaimFuture, Key, Manager, Store, Unpin
-from lease_actors.clock import Clock
-from lease_actors.core.model import Instant, LeaseState, Micros, Waiter
+from lease_actors import ClaimFuture, Key, Manager, NotValid, Store, Unpin
+from lease_actors.actors.reply import Reply
+from lease_actors.core.model import Instant, LeaseState, Micros
 from lease_actors.stores.base import Batch
 from lease_actors.testing.clock import FakeClock
 
@@ -55,6 +55,24 @@ class Call(Generic[T]):
             self._error = error
 
 
+# What no public name shows. An actor ignores what it does not know, and answers in its turn.
+
+
+def pass_expiry(manager: Manager) -> None:
+    """Return when the ExpiryActor has handled all that it was sent so far."""
+    manager._crew.expiry.ask("anything", timeout=PATIENCE)
+
+
+def pass_manager(manager: Manager) -> None:
+    """Return when the ManagerActor has handled all that it was sent so far."""
+    manager._crew.manager.ask("anything", timeout=PATIENCE)
+
+
+def inside(manager: Manager) -> list[Reply[Any]]:
+    """The calls that have come in and have not been answered."""
+    return manager._crew.gate.inside()
+
+
 def settle(manager: Manager, namespace: str = NS) -> None:
     """Return when all that was asked so far, and every tick that fell due, has been dealt with.
 
@@ -62,9 +80,9 @@ def settle(manager: Manager, namespace: str = NS) -> None:
     lead to another operation, which stands behind the first barrier.
     """
     for _ in range(3):
-        manager._expiry.ask("anything", timeout=PATIENCE)
+        pass_expiry(manager)
         manager.ask(Unpin(Key(namespace, "", "barrier"), "nobody"), timeout=PATIENCE)
-    manager._expiry.ask("anything", timeout=PATIENCE)
+    pass_expiry(manager)
 
 
 def pass_time(manager: Manager, clock: FakeClock, seconds: float) -> None:
@@ -82,6 +100,12 @@ def wait_for_queue(manager: Manager, length: int) -> None:
             return
         settle(manager)
     pytest.fail(f"not {length} blocked claims but {manager.report()['blocked-claims']}")
+
+
+def pass_secretary(manager: Manager, namespace: str = NS) -> None:
+    """Return when the secretary has passed on all that was asked so far, whatever the store does."""
+    with pytest.raises(NotValid):
+        manager.ask(Unpin(Key(namespace, "", ""), "nobody"), timeout=PATIENCE)
 
 
 def is_pending(future: pykka.Future[Any]) -> bool:
@@ -103,60 +127,72 @@ def outcome(future: ClaimFuture) -> Any:
         return error
 
 
+class Turnstile:
+    """Where whoever passes can be held up."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._open = True
+        self._permits = 0
+        self._standing = 0
+
+    def close(self) -> None:
+        """Let nobody through."""
+        with self._changed:
+            self._open, self._permits = False, 0
+
+    def open(self) -> None:
+        """Let everybody through."""
+        with self._changed:
+            self._open = True
+            self._changed.notify_all()
+
+    def let_one(self) -> None:
+        """Let one through, and return when it has gone."""
+        with self._changed:
+            self._permits += 1
+            self._changed.notify_all()
+            assert self._changed.wait_for(lambda: self._permits == 0, PATIENCE)
+
+    def await_one(self) -> None:
+        """Return when somebody stands before it."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._standing > 0, PATIENCE), "nobody came"
+
+    def go_through(self) -> None:
+        with self._changed:
+            self._standing += 1
+            self._changed.notify_all()
+            through = self._changed.wait_for(lambda: self._open or self._permits > 0, PATIENCE)
+            self._standing -= 1
+            self._permits = max(0, self._permits - 1)
+            self._changed.notify_all()
+        assert through, "the test forgot to open it"
+
+
 class WatchedStore(Store):
     """Another store, whose transactions are counted, and held up or made to fail at will."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.way_in = Turnstile()
+        """Before each transaction."""
+        self.way_out = Turnstile()
+        """After each transaction, before anybody is told of it."""
         self.applied: list[int] = []
         """How many leases each transaction touched."""
         self.pruned = 0
         self.failure: Exception | None = None
         self.read_failure: Exception | None = None
-        self.entered = threading.Semaphore(0)
-        """One permit for each transaction that has come to the store."""
-        self.committed = threading.Semaphore(0)
-        """One permit for each transaction that has been made, before anybody is told."""
-        self._door = threading.Event()
-        self._way_out = threading.Event()
-        self.let_in()
-        self.let_out()
-
-    def hold_up(self) -> None:
-        """Let no transaction begin."""
-        self.entered = threading.Semaphore(0)
-        self._door.clear()
-
-    def let_in(self) -> None:
-        self._door.set()
-
-    def hold_back(self) -> None:
-        """Make transactions, but tell nobody."""
-        self.committed = threading.Semaphore(0)
-        self._way_out.clear()
-
-    def let_out(self) -> None:
-        self._way_out.set()
 
     def apply(self, batch: Batch) -> bool:
-        self.entered.release()
-        assert self._door.wait(PATIENCE)
+        self.way_in.go_through()
         if self.failure is not None:
             raise self.failure
         applied = self.store.apply(batch)
         self.applied.append(len(batch.needs))
-        self.committed.release()
-        assert self._way_out.wait(PATIENCE)
+        self.way_out.go_through()
         return applied
-
-    def open(self, clock: Clock) -> None:
-        self.store.open(clock)
-
-    def begin(self, start: str) -> None:
-        self.store.begin(start)
-
-    def now(self) -> Instant:
-        return self.store.now()
 
     def get(self, key: Key) -> tuple[LeaseState, Instant]:
         if self.read_failure is not None:
@@ -168,12 +204,12 @@ class WatchedStore(Store):
             raise self.read_failure
         return self.store.leases(namespace, model_uuid)
 
-    def waiting(self, key: Key) -> list[Waiter]:
-        return self.store.waiting(key)
-
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
         self.pruned += 1
         return self.store.prune(idle_for, limit)
 
-    def close(self) -> None:
-        self.store.close()
+    def __getattribute__(self, name: str) -> Any:
+        # All else is the other store's: not what this class inherits from the protocol.
+        if name in Store.__dict__ and name not in WatchedStore.__dict__:
+            return getattr(self.store, name)
+        return super().__getattribute__(name)

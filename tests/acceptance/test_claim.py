@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from functools import partial
 
 import pytest
 from acceptance.conftest import OpenManager, Run
@@ -135,8 +136,7 @@ def test_of_many_claims_at_once_exactly_one_succeeds(real_manager: Manager, run:
             return None
 
     for round_ in range(5):
-        real_manager.revoker(NS)
-        calls = [run(lambda i=i: claim(f"app-{i}")) for i in range(16)]  # type: ignore[misc]
+        calls = [run(partial(claim, f"app-{i}")) for i in range(16)]
         winners = [lease for call in calls if (lease := call.result()) is not None]
         assert [w.holder for w in winners] == list(real_manager.reader(NS).leases().values())
         assert winners[0].term == round_ + 1

@@ -1,9 +1,9 @@
-"""The metrics: their names, their zeros, what moves them, and how they come and go."""
+"""The metrics: their names, their zeros, and what moves them."""
 
 from __future__ import annotations
 
 import pytest
-from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from lease_actors import errors
 from lease_actors.core.model import Ending, Key
@@ -280,54 +280,3 @@ def test_retries_and_late_ticks_are_counted(
 
     assert registry.get_sample_value("lease_store_retries_total") == 1
     assert registry.get_sample_value("lease_tick_late_seconds_sum") == 0.25
-
-
-def test_two_managers_one_after_another_share_a_registry(registry: CollectorRegistry) -> None:
-    first = PrometheusHook(registry, ["ns"])
-    first(ended())
-    first.close()
-    second = PrometheusHook(registry, ["ns"])
-    second(ended())
-
-    assert operations(registry, "claim", "ns", "ok") == 1
-
-
-def test_closed_it_leaves_nothing_behind(registry: CollectorRegistry, hook: PrometheusHook) -> None:
-    hook.close()
-
-    assert list(registry.collect()) == []
-
-
-def test_closing_twice_does_not_touch_the_successor(
-    registry: CollectorRegistry, hook: PrometheusHook
-) -> None:
-    hook.close()
-    PrometheusHook(registry, ["ns"])
-    hook.close()
-    hook(ended())
-
-    assert operations(registry, "claim", "ns", "ok") == 0
-
-
-def test_a_second_one_on_the_same_registry_is_refused_and_changes_nothing(
-    registry: CollectorRegistry, hook: PrometheusHook
-) -> None:
-    hook(ended())
-    before = generate_latest(registry)
-
-    with pytest.raises(errors.NotValid, match="stop the manager that registered them"):
-        PrometheusHook(registry, ["other"])
-
-    assert generate_latest(registry) == before
-
-
-def test_a_name_taken_by_the_program_itself_is_refused_and_changes_nothing(
-    registry: CollectorRegistry,
-) -> None:
-    Counter("lease_store_retries_total", "The program's own.", registry=registry)
-    before = generate_latest(registry)
-
-    with pytest.raises(errors.NotValid, match="lease_store_retries"):
-        PrometheusHook(registry)
-
-    assert generate_latest(registry) == before

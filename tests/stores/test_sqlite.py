@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -64,9 +65,9 @@ def statements(store: SqlStore) -> list[str]:
     """The statements that the store runs from now on."""
     seen: list[str] = []
 
-    @event.listens_for(store.engine, "before_cursor_execute")
-    def note(c: object, cursor: object, text: str, *rest: object) -> None:
-        seen.append(" ".join(text.split()[:3]))
+    @event.listens_for(store.engine, "checkout")
+    def trace(connection: Any, record: object, proxy: object) -> None:
+        connection.set_trace_callback(lambda text: seen.append(" ".join(text.split()[:3])))
 
     return seen
 

@@ -20,7 +20,11 @@ def arg(name: str) -> sa.BindParameter[Any]:
 
 
 class Statement:
-    """One statement's text, and how its arguments are laid out for the driver."""
+    """One statement's text, and how its arguments are laid out for the driver.
+
+    It is run on a cursor of the driver's: a result of SQLAlchemy's costs more than the statement.
+    So what the driver raises comes out as it is.
+    """
 
     __slots__ = ("_constants", "_order", "text")
 
@@ -31,18 +35,31 @@ class Statement:
         self._order = order  # None: as they are given
         self._constants = constants
 
-    def run(
+    def rows(
         self, connection: sa.Connection, arguments: tuple[Any, ...] = ()
-    ) -> sa.CursorResult[Any]:
-        """Run it with these arguments, in the order in which it was compiled for them."""
-        return connection.exec_driver_sql(self.text, self._lay_out(arguments))
+    ) -> list[tuple[Any, ...]]:
+        """All its rows, with these arguments in the order in which it was compiled for them."""
+        cursor = connection.connection.cursor()
+        cursor.execute(self.text, self._lay_out(arguments))
+        return list(cursor.fetchall())
+
+    def one(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> Any:
+        """The only column of its only row; None if there is no row."""
+        rows = self.rows(connection, arguments)
+        return rows[0][0] if rows else None
+
+    def count(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> int:
+        """Run it; how many rows it has changed."""
+        cursor = connection.connection.cursor()
+        cursor.execute(self.text, self._lay_out(arguments))
+        return int(cursor.rowcount)
 
     def many(self, connection: sa.Connection, arguments: list[tuple[Any, ...]]) -> None:
         """Run it for each of these, if there are any."""
         if arguments:
             if self._order is not None:
                 arguments = [self._lay_out(a) for a in arguments]
-            connection.exec_driver_sql(self.text, arguments)
+            connection.connection.cursor().executemany(self.text, arguments)
 
     def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._order is None:
@@ -105,7 +122,7 @@ class Sized:
         for chunk in _chunks(items, self.SIZES[-1]):
             size = next(s for s in self.SIZES if s >= len(chunk))
             padded = (*chunk, *([chunk[-1]] * (size - len(chunk))))
-            yield from self._statement(size).run(connection, (*arguments, *padded)).fetchall()
+            yield from self._statement(size).rows(connection, (*arguments, *padded))
 
     def _statement(self, size: int) -> Statement:
         statement = self._statements.get(size)

@@ -45,7 +45,7 @@ def load(connection: sa.Connection, statements: Statements, needs: Mapping[Key, 
         queue, horizon = windows.get(key, _NOBODY_WAITS)
         states[key] = to_state(key, columns, pins.get(lease_id, ()), queue, horizon)
     if len(found) < len(needs):
-        floor = statements.lock_floor.run(connection).scalar_one()
+        floor = statements.lock_floor.one(connection)
         for key in needs:
             if key not in found:
                 states[key] = LeaseState(key, floor)
@@ -97,7 +97,7 @@ def _windows(
 
 def _heads(connection: sa.Connection, statements: Statements, lease: int, limit: int) -> _Window:
     """One more than is wanted tells whether there are others behind."""
-    rows = statements.heads.run(connection, (lease, limit + 1)).fetchall()
+    rows = statements.heads.rows(connection, (lease, limit + 1))
     queue = tuple(to_waiter(row) for row in rows[:limit])
     if len(rows) <= limit:
         return queue, None

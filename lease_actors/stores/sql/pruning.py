@@ -33,11 +33,11 @@ def prune_leases(
 
     Returns how many went, and the id to go on after (0: from the beginning).
     """
-    rows: list[Any] = list(statements.sweep.run(connection, (after, limit)))
+    rows: list[Any] = list(statements.sweep.rows(connection, (after, limit)))
     idle = [row for row in rows if _is_idle(row[1:], before)]
     if idle:
         statements.drop_lease.many(connection, [(row[0],) for row in idle])
-        statements.raise_floor.run(connection, (max(row[1] for row in idle),))
+        statements.raise_floor.count(connection, (max(row[1] for row in idle),))
     return len(idle), rows[-1][0] if len(rows) == limit else 0
 
 
@@ -52,8 +52,8 @@ def prune_starts(
     connection: sa.Connection, statements: Statements, now: Instant, limit: int
 ) -> None:
     """Forget starts long unseen, but never the one seen last: the clock's rule rests on it."""
-    newest = statements.newest_start.run(connection).scalar()
-    rows = statements.old_starts.run(connection, (now - STARTS_KEPT, limit))
+    newest = statements.newest_start.one(connection)
+    rows = statements.old_starts.rows(connection, (now - STARTS_KEPT, limit))
     old: list[Any] = list(rows)
     gone = [(row[0], row[1]) for row in old if row[1] != newest]
     statements.drop_start.many(connection, gone)

@@ -27,6 +27,7 @@ STATE_COLUMNS = (
     "duration",
     "expiry",
     "ending",
+    "watched",
     "offer_start",
     "offer_number",
     "queued",
@@ -73,6 +74,7 @@ def to_state(
         duration,
         expiry,
         ending,
+        watched,
         offer_start,
         offer_number,
         queued,
@@ -86,7 +88,7 @@ def to_state(
     if offer_start is not None:
         offer = Offer(ClaimId(offer_start, offer_number), holder, term, granted_at, expiry)
     elif holder is not None:
-        tenure = Tenure(holder, term, granted_at, duration, expiry, ending)
+        tenure = Tenure(holder, term, granted_at, duration, expiry, ending, bool(watched))
     return LeaseState(
         key,
         term,
@@ -115,12 +117,13 @@ def to_row(state: LeaseState) -> tuple[Any, ...]:
             tenure.duration,
             tenure.expiry,
             tenure.ending,
+            int(tenure.watched),
             None,
             None,
         )
     elif offer is not None:
         _check_term(state, offer.term)
-        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, *offer.claim)
+        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, 0, *offer.claim)
     return (
         state.term,
         *who,
@@ -133,7 +136,7 @@ def to_row(state: LeaseState) -> tuple[Any, ...]:
     )
 
 
-_NOBODY = (None,) * 7
+_NOBODY = (None, None, None, None, None, 0, None, None)
 
 
 def _check_term(state: LeaseState, term: int) -> None:

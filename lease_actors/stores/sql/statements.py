@@ -54,6 +54,12 @@ class Statements:
             .where(absences.c.start_id == arg("id"), last.exists()),
             "id",
         )
+        self.absent = compile(
+            sa.select(absences.c.batch)
+            .select_from(absences.join(starts, starts.c.id == absences.c.start_id))
+            .where(starts.c.id == arg("id"), absences.c.batch >= starts.c.batch),
+            "id",
+        )
         known = sa.select(starts.c.id, starts.c.batch).where(starts.c.id == arg("id"))
         self.add_absent = compile(absences.insert().from_select(["start_id", "batch"], known), "id")
 
@@ -90,6 +96,17 @@ class Statements:
             .order_by(leases.c.id, pins.c.entity)
         )
         self.get = compile(snapshot.where(leases.c.key_hash == arg("hash")), "hash")
+        self.offers = compile(
+            sa.select(leases.c.namespace, leases.c.model, leases.c.lease, *state).where(
+                leases.c.offer_start == arg("start")
+            ),
+            "start",
+        )
+        self.peek = compile.sized(
+            lambda items: snapshot.add_columns(leases.c.key_hash).where(
+                leases.c.key_hash.in_(items)
+            )
+        )
         self.list = compile(
             snapshot.where(
                 leases.c.scope == arg("scope"),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, Waiter
-from lease_actors.stores.base import Batch, StartUnknown
+from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.dialects import Options
 from lease_actors.stores.sql.load import load
@@ -99,6 +99,7 @@ class SqlStore:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""
         with self._opening:
             self._opened = False
+            self._dialect.close()
             if self._dialect.owned:
                 self._dialect.engine.dispose()
 
@@ -119,8 +120,8 @@ class SqlStore:
         """Record a start; asked twice, its batches stay counted."""
         with self._connection() as connection:
             self._dialect.begin(connection)
-            if self._statements.start.run(connection, (start,)).first() is None:
-                self._statements.add_start.run(connection, (start, 0, *self._seen()))
+            if self._statements.start.one(connection, (start,)) is None:
+                self._statements.add_start.count(connection, (start, 0, *self._seen()))
             self._dialect.commit(connection)
 
     def apply(self, batch: Batch) -> bool:
@@ -129,18 +130,20 @@ class SqlStore:
         with self._connection() as connection:
             dialect.begin(connection)
             advance = (batch.number, batch.start, *self._seen())
-            if not statements.advance.run(connection, advance).rowcount:
+            if not statements.advance.count(connection, advance):
                 self._look_for(connection, batch.start)
                 dialect.rollback(connection)
                 return False
             loaded = load(connection, statements, batch.needs)
             changes = batch.decide(loaded.states, dialect.now(connection))
             Writes(loaded, changes).run(connection, statements)
+            if changes.notices:
+                dialect.notify(connection, batch.start, changes.notices)
             dialect.commit(connection)
             return True
 
     def _look_for(self, connection: sa.Connection, start: str) -> None:
-        if self._statements.start.run(connection, (start,)).first() is None:
+        if self._statements.start.one(connection, (start,)) is None:
             raise StartUnknown(f"start {start!r} is not recorded in {self._dialect.place}")
 
     def _seen(self) -> tuple[Instant, ...]:
@@ -159,25 +162,60 @@ class SqlStore:
     def get(self, key: Key) -> tuple[LeaseState, Instant]:
         """A snapshot of one lease, and the time."""
         with self._connection() as connection:
-            rows = self._statements.get.run(connection, (digest(key),)).fetchall()
+            rows = self._statements.get.rows(connection, (digest(key),))
             if rows:
                 [state] = _snapshots(key.namespace, key.model_uuid, rows)
             else:
-                state = LeaseState(key, self._statements.floor.run(connection).scalar_one())
+                state = LeaseState(key, self._statements.floor.one(connection))
             return state, self._dialect.now(connection)
 
     def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
         """The leases there that have a tenure, an offer or pins."""
         place = (scope_of(namespace, model_uuid), namespace, model_uuid)
         with self._connection() as connection:
-            rows = self._statements.list.run(connection, place).fetchall()
+            rows = self._statements.list.rows(connection, place)
             return list(_snapshots(namespace, model_uuid, rows)), self._dialect.now(connection)
 
     def waiting(self, key: Key) -> list[Waiter]:
         """The whole queue of one lease, in order."""
         with self._connection() as connection:
-            rows = self._statements.waiting.run(connection, (digest(key),)).fetchall()
+            rows = self._statements.waiting.rows(connection, (digest(key),))
             return [to_waiter(row) for row in rows]
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        """What concerns that start: the offers to it, these leases, whether it is absent."""
+        statements = self._statements
+        with self._connection() as connection:
+            offers = [
+                (state.key, state.offer)
+                for row in statements.offers.rows(connection, (start,))
+                if (state := to_state(Key(*row[:3]), row[3:])).offer is not None
+            ]
+            states = self._peek_states(connection, keys)
+            absent = statements.absent.one(connection, (start,)) is not None
+            return Peek(offers, states, absent, self._dialect.now(connection))
+
+    def _peek_states(self, connection: sa.Connection, keys: Sequence[Key]) -> list[LeaseState]:
+        rows = list(self._statements.peek.run(connection, [digest(key) for key in keys]))
+        found: dict[bytes, list[Sequence[Any]]] = {}
+        for *row, key_hash in rows:
+            found.setdefault(bytes(key_hash), []).append(row)
+        states: list[LeaseState] = []
+        for key in keys:
+            there = found.get(digest(key))
+            states += (
+                _snapshots(key.namespace, key.model_uuid, there) if there else [LeaseState(key)]
+            )
+        return states
+
+    def version(self) -> int | None:
+        """A number that differs whenever another connection has committed since."""
+        with self._failures():
+            return self._dialect.version()
+
+    def listen(self, start: str, heard: Heard) -> Listener | None:
+        """Hear the notices of other starts, where the database can pass them on."""
+        return self._dialect.listen(start, heard)
 
     # -- pruning -------------------------------------------------------------------------
 

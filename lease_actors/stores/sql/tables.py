@@ -79,6 +79,7 @@ def _leases(table: Any, prefix: str) -> sa.Table:
         sa.Column("duration", sa.BigInteger),
         sa.Column("expiry", sa.BigInteger),
         sa.Column("ending", sa.String(16)),
+        sa.Column("watched", sa.SmallInteger, nullable=False),
         sa.Column("offer_start", sa.String(32)),
         sa.Column("offer_number", sa.BigInteger),
         _number("queued"),
@@ -88,8 +89,17 @@ def _leases(table: Any, prefix: str) -> sa.Table:
         _number("ended_term"),
         _number("ended_at"),
     ]
-    index = sa.Index(f"{prefix}leases_scope", "scope")
-    made: sa.Table = table("leases", *columns, index, sqlite_autoincrement=True)
+    indexes = [
+        sa.Index(f"{prefix}leases_scope", "scope"),
+        # A start looks for what is offered to it: few rows ever are, and only these are indexed.
+        sa.Index(
+            f"{prefix}leases_offer",
+            "offer_start",
+            sqlite_where=sa.text("offer_start IS NOT NULL"),
+            postgresql_where=sa.text("offer_start IS NOT NULL"),
+        ),
+    ]
+    made: sa.Table = table("leases", *columns, *indexes, sqlite_autoincrement=True)
     return made
 
 

@@ -83,8 +83,8 @@ class Writes:
         statements.drop_pin.many(connection, self._unpinned)
         statements.add_pin.many(connection, self._pinned)
         for start in sorted(self._absent):
-            if not statements.mark_absent.run(connection, (start,)).rowcount:
-                statements.add_absent.run(connection, (start,))
+            if not statements.mark_absent.count(connection, (start,)):
+                statements.add_absent.count(connection, (start,))
 
     def _create(self, connection: sa.Connection, statements: Statements) -> None:
         statements.add_lease.many(connection, [_lease_row(state) for state in self._created])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import Instant
+from lease_actors.core.model import Instant, Notice
 from lease_actors.errors import StoreError
-from lease_actors.stores.base import StorePassing
+from lease_actors.stores.base import Heard, Listener, StorePassing
 from lease_actors.stores.sql.tables import Tables
 
 __all__ = ["Dialect", "Options"]
@@ -95,16 +95,38 @@ class Dialect(ABC):
     def now(self, connection: sa.Connection | None) -> Instant:
         """The store's time. A server is asked through the connection; others need none."""
 
+    # -- telling others ------------------------------------------------------------------
+
+    def version(self) -> int | None:
+        """A number that differs whenever another connection has committed since; None: no cheap
+        one is to be had."""
+        return None
+
+    def notify(self, connection: sa.Connection, start: str, notices: Sequence[Notice]) -> None:  # noqa: B027
+        """Tell the listeners of other starts, once this transaction is committed."""
+
+    def listen(self, start: str, heard: Heard) -> Listener | None:
+        """Hear what other starts tell; None: nobody can here."""
+        return None
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of connections that are not in the engine's pool."""
+
     @abstractmethod
-    def classify(self, error: exc.DBAPIError) -> StorePassing | StoreError:
+    def classify(self, error: BaseException) -> StorePassing | StoreError:
         """What the driver's error means for whoever waits: by its code, never by its text."""
 
     def failure(self, error: BaseException) -> StorePassing | StoreError | None:
         """What the error means, or None if it did not come from the database."""
         if isinstance(error, exc.TimeoutError):
             return StorePassing(f"no connection to {self.place} came free in time")
+        dialect = self.engine.dialect
         if isinstance(error, exc.DBAPIError):
-            if error.connection_invalidated:
-                return StorePassing(f"the connection to {self.place} was lost")
-            return self.classify(error)
-        return None
+            lost, driver_error = error.connection_invalidated, error.orig
+        elif dialect.loaded_dbapi is not None and isinstance(error, dialect.loaded_dbapi.Error):
+            lost, driver_error = dialect.is_disconnect(error, None, None), error
+        else:
+            return None
+        if lost or driver_error is None:
+            return StorePassing(f"the connection to {self.place} was lost")
+        return self.classify(driver_error)

@@ -7,6 +7,8 @@ begins none by itself: that is the same on every version of Python and SQLAlchem
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -48,6 +50,8 @@ class SqliteDialect(Dialect):
     def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
         super().__init__(engine, tables, place, owned=owned)
         self._file = _path(engine.url)
+        self._watching = threading.Lock()
+        self._watch: Any = None
 
     SYNCHRONOUS: ClassVar[frozenset[str]] = frozenset({"OFF", "NORMAL", "FULL", "EXTRA"})
 
@@ -128,7 +132,7 @@ class SqliteDialect(Dialect):
                 connection.exec_driver_sql("PRAGMA journal_mode = WAL")
                 return
             except exc.DBAPIError as error:
-                if _code(error) & 0xFF not in (_BUSY, _LOCKED):
+                if _code(error.orig) & 0xFF not in (_BUSY, _LOCKED):
                     raise
             self.begin(connection)
             self.rollback(connection)
@@ -152,12 +156,13 @@ class SqliteDialect(Dialect):
         driver: Any = connection.connection.driver_connection
         if driver.in_transaction:
             driver.rollback()  # an event hook of the user's engine has begun one
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver.execute("BEGIN IMMEDIATE")
 
     def commit(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
         try:
-            connection.exec_driver_sql("COMMIT")
-        except exc.DBAPIError as error:
+            driver.execute("COMMIT")
+        except sqlite3.Error as error:
             if _code(error) & 0xFF == _IOERR:
                 # What the log holds is found out when it is next read.
                 raise StorePassing(f"{self.place}: the commit failed half-way") from error
@@ -166,6 +171,23 @@ class SqliteDialect(Dialect):
     def rollback(self, connection: sa.Connection) -> None:
         driver: Any = connection.connection.driver_connection
         driver.rollback()
+
+    # -- telling others ------------------------------------------------------------------
+
+    def version(self) -> int | None:
+        """``PRAGMA data_version``, on one connection that is kept for it and writes nothing."""
+        with self._watching:
+            if self._watch is None:
+                self._watch = self.engine.raw_connection()
+                self._watch.detach()
+            row = self._watch.driver_connection.execute("PRAGMA data_version").fetchone()
+        return int(row[0])
+
+    def close(self) -> None:
+        with self._watching:
+            if self._watch is not None:
+                self._watch.close()
+                self._watch = None
 
     # -- time ----------------------------------------------------------------------------
 
@@ -184,21 +206,21 @@ class SqliteDialect(Dialect):
 
     # -- failures ------------------------------------------------------------------------
 
-    def classify(self, error: exc.DBAPIError) -> StorePassing | StoreError:
+    def classify(self, error: BaseException) -> StorePassing | StoreError:
         code = _code(error)
         primary = code & 0xFF
-        name = getattr(error.orig, "sqlite_errorname", type(error.orig).__name__)
+        name = getattr(error, "sqlite_errorname", type(error).__name__)
         if code == _READONLY_DBMOVED:
             return self._moved()
         if code == 0 or primary in _PASSING:
-            return StorePassing(f"{self.place}: {error.orig} ({name})")
+            return StorePassing(f"{self.place}: {error} ({name})")
         advice = _ADVICE.get(primary, "look at the error that this one was raised from")
-        return StoreError(f"{self.place}: {error.orig} ({name}): {advice}")
+        return StoreError(f"{self.place}: {error} ({name}): {advice}")
 
 
-def _code(error: exc.DBAPIError) -> int:
+def _code(error: BaseException | None) -> int:
     """SQLite's extended code; 0 if the driver itself complains, about a closed connection say."""
-    return int(getattr(error.orig, "sqlite_errorcode", 0))
+    return int(getattr(error, "sqlite_errorcode", 0))
 
 
 def _path(url: sa.URL) -> str:

@@ -1,0 +1,156 @@
+"""Reading: snapshots of exactly one namespace and model, that delay nobody."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pykka
+import pytest
+from acceptance.conftest import OpenManager
+from acceptance.support import NS, PATIENCE, WatchedStore, key, settle
+
+from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, StoreError
+from lease_actors.clock import from_instant
+from lease_actors.testing import FakeClock
+
+
+@pytest.fixture
+def claimer(manager: Manager) -> Claimer:
+    return manager.claimer(NS)
+
+
+@pytest.fixture
+def reader(manager: Manager) -> Reader:
+    return manager.reader(NS)
+
+
+def test_nothing_is_there_at_first(reader: Reader) -> None:
+    assert reader.leases() == {}
+    assert reader.get("db") is None
+    assert reader.waiting("db") == []
+
+
+def test_leases_are_listed_with_their_holders(claimer: Claimer, reader: Reader) -> None:
+    for i in range(10):
+        claimer.claim(f"db-{i}", f"app-{i % 3}", 60)
+    assert reader.leases() == {f"db-{i}": f"app-{i % 3}" for i in range(10)}
+
+
+def test_only_standing_leases_are_read(
+    claimer: Claimer, reader: Reader, manager: Manager, clock: FakeClock
+) -> None:
+    for lease, seconds in (("ten", 10), ("twenty", 20), ("revoked", 20)):
+        claimer.claim(lease, "app-1", seconds)
+    manager.revoker(NS).revoke("revoked", "app-1")
+    manager.pinner(NS).pin("pinned-by-nobody's-holder", "upgrade")
+    assert reader.leases() == {"ten": "app-1", "twenty": "app-1"}
+
+    clock.advance(9.999_999)
+    assert set(reader.leases()) == {"ten", "twenty"}
+    clock.advance(0.000_001)
+    assert reader.leases() == {"twenty": "app-1"}
+    assert reader.get("ten") is None
+    assert reader.get("twenty") is not None
+
+
+def test_pinned_lease_is_read_past_its_expiry(
+    claimer: Claimer, reader: Reader, manager: Manager, clock: FakeClock
+) -> None:
+    claimer.claim("db", "app-1", 10)
+    manager.pinner(NS).pin("db", "upgrade")
+    clock.advance(1000)
+    assert reader.leases() == {"db": "app-1"}
+    lease = reader.get("db")
+    assert lease is not None
+    assert lease.pinned
+    assert lease.remaining() == timedelta(0)
+
+
+def test_lease_is_read_as_it_was_attributed(claimer: Claimer, reader: Reader) -> None:
+    lease = claimer.claim("db", "app-1", 60)
+    read = reader.get("db")
+    assert read == lease
+    assert read is not None
+    assert read.remaining() == timedelta(seconds=60)
+
+
+def test_neither_other_namespaces_nor_other_models_are_listed(manager: Manager) -> None:
+    names = [f"other-{i}" for i in range(100)]
+    futures: list[pykka.Future[object]] = []
+    for name in names:
+        for place in (Key(name, "", "db"), Key(name, "model", "db"), Key(NS, name, "db")):
+            futures.append(manager.ask(Claim(place, name, 60), block=False))
+    pykka.get_all(futures, timeout=PATIENCE)
+    manager.claimer(NS, "model").claim("db", "mine", 60)
+    manager.claimer(NS, "model").claim("cache", "mine", 60)
+
+    assert manager.reader(NS, "model").leases() == {"db": "mine", "cache": "mine"}
+    assert manager.reader(NS).leases() == {}
+    assert manager.reader(NS, "other-7").leases() == {"db": "other-7"}
+    assert manager.reader("other-7").leases() == {"db": "other-7"}
+    assert manager.reader(NS, "other-7").get("cache") is None
+
+
+def test_queue_is_read_in_its_order_with_positions_from_one(
+    claimer: Claimer, reader: Reader, manager: Manager, clock: FakeClock
+) -> None:
+    claimer.claim("db", "app-0", 60)
+    claimer.claim("cache", "app-0", 60)
+    futures = []
+    since = []
+    for i in range(1, 5):
+        settle(manager)
+        clock.advance(0.125)
+        since.append(from_instant(clock.wall()))
+        futures.append(claimer.claim_future("db", f"app-{i}", 60))
+    futures[1].cancel()
+    settle(manager)
+
+    waiting = reader.waiting("db")
+    assert [(w.holder, w.position) for w in waiting] == [("app-1", 1), ("app-3", 2), ("app-4", 3)]
+    assert [w.since for w in waiting] == [since[0], since[2], since[3]]
+    assert reader.waiting("cache") == []
+    assert manager.reader(NS, "model").waiting("db") == []
+
+
+def test_reads_go_past_a_transaction_that_hangs(
+    open_manager: OpenManager, watched: WatchedStore
+) -> None:
+    manager = open_manager(store=watched)
+    lease = manager.claimer(NS).claim("db", "app-1", 60)
+    settle(manager)
+    watched.way_in.close()
+    stuck = manager.claimer(NS).claim_future("cache", "app-1", 60)
+    watched.way_in.await_one()
+    reader = manager.reader(NS)
+    assert reader.get("db") == lease
+    assert reader.leases() == {"db": "app-1"}
+    assert reader.waiting("db") == []
+    watched.way_in.open()
+    assert stuck.get(timeout=PATIENCE).holder == "app-1"
+
+
+def test_read_that_fails_says_what_was_read(
+    open_manager: OpenManager, watched: WatchedStore
+) -> None:
+    reader = open_manager(store=watched).reader(NS)
+    watched.read_failure = RuntimeError("the disk is gone")
+
+    with pytest.raises(StoreError, match="cannot read lease 'db': .*the disk is gone") as one:
+        reader.get("db")
+    assert one.value.key == key("db")
+    assert one.value.__cause__ is watched.read_failure
+    with pytest.raises(StoreError, match=f"cannot read the leases of namespace '{NS}'") as all_:
+        reader.leases()
+    assert all_.value.key is None
+
+    watched.read_failure = None
+    assert reader.leases() == {}
+
+
+def test_nothing_is_read_from_a_stopped_manager(manager: Manager) -> None:
+    reader = manager.reader(NS)
+    manager.kill()
+    for read in (reader.leases, lambda: reader.get("db"), lambda: reader.waiting("db")):
+        with pytest.raises(ManagerStopped, match="cannot read"):
+            read()
