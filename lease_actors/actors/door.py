@@ -100,7 +100,9 @@ class Door:
         """Let the alarm end the reply in time: for those on whom no thread may be waiting."""
         instant = reply.lapse(self.clock.steady())
         if instant is not None:
-            self._alarm.at(instant, lambda: self.keep_deadlines(reply))
+            reply.deadline = self._alarm.at(instant, lambda: self.keep_deadlines(reply))
+            if reply.is_settled:  # meanwhile: whoever did that may not have seen the alarm
+                reply.deadline.cancel()
 
     def await_(self, reply: Reply[Any]) -> Any:
         """Wait for the answer and return it, or raise the error that it is."""
@@ -136,6 +138,8 @@ class Door:
 
     def _settled(self, reply: Reply[Any], error: BaseException | None) -> None:
         self._gate.leave(reply)
+        if reply.deadline is not None:
+            reply.deadline.cancel()
         if reply.call is not None:
             self._hooks(CallEnded(reply.call, error, self.clock.steady()))
 

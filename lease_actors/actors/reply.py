@@ -21,6 +21,7 @@ from lease_actors.errors import LeaseError, LeaseTimeout, ManagerStopped, WaitTi
 from lease_actors.observability.events import Call
 
 if TYPE_CHECKING:
+    from lease_actors.actors.alarm import Handle
     from pykka._types import OptExcInfo
 
 T = TypeVar("T")
@@ -49,6 +50,8 @@ class Reply(pykka.Future[T], Generic[T]):
         self.operation = operation
         self.began = began
         self.call = call
+        self.deadline: Handle | None = None
+        """The alarm that ends it in time, if no thread waits for it."""
         self.blocked = False
         """It is queued, or its wait is registered: only its own wait limits it now."""
         self._wait = wait

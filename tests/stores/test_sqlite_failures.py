@@ -55,7 +55,7 @@ class TestLocked:
         batch = Batch(start.name, 1, {KEY: Need()}, unchanged)
         with pytest.raises(StorePassing) as caught:
             store.apply(batch)
-        assert isinstance(caught.value.__cause__, sa.exc.OperationalError)
+        assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         other.execute("ROLLBACK")
         assert store.apply(batch) is True
 
@@ -138,7 +138,7 @@ class TestWillNotPass:
             file.write(b"\xff" * (path.stat().st_size - 4096))
         with pytest.raises(StoreError, match="damaged") as caught:
             start.claim()
-        assert isinstance(caught.value.__cause__, sa.exc.DatabaseError)
+        assert isinstance(caught.value.__cause__, sqlite3.DatabaseError)
 
     @pytest.mark.parametrize("again", [False, True], ids=["deleted", "replaced"])
     def test_gone(self, store: SqlStore, path: Path, again: bool) -> None:

@@ -9,9 +9,12 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from lease_actors.errors import NotValid
-from lease_actors.stores.sql.dialects import DIALECTS, Dialect, Options
+from lease_actors.stores.sql.dialects import Dialect, Options, SqliteDialect
 
 __all__ = ["describe", "make_engine", "resolve"]
+
+DIALECTS: dict[str, type[Dialect]] = {"sqlite": SqliteDialect}
+"""The databases that a store can be kept in, by the names that SQLAlchemy has for them."""
 
 
 def describe(url: sa.URL) -> str:

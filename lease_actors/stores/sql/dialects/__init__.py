@@ -5,6 +5,4 @@ from __future__ import annotations
 from lease_actors.stores.sql.dialects.base import Dialect, Options
 from lease_actors.stores.sql.dialects.sqlite import SqliteDialect
 
-__all__ = ["DIALECTS", "Dialect", "Options"]
-
-DIALECTS: dict[str, type[Dialect]] = {"sqlite": SqliteDialect}
+__all__ = ["Dialect", "Options", "SqliteDialect"]
