@@ -39,6 +39,7 @@ GRACE = 55_000_000
 """So long (microseconds) a stop waits for what is in flight."""
 
 _EXIT_GRACE = 3.0
+_JOIN = 6.0
 _IDLE_FOR = micros(timedelta(days=1))
 
 
@@ -207,7 +208,6 @@ class Crew:
         self.reads.close()
         self._alarm.close()
         self._tell_ended()
-        self._close_store()
         atexit.unregister(self._exit)
         self._stopped.set()
 
@@ -225,9 +225,9 @@ class Crew:
     def _join(self) -> None:
         """Wait a moment for the threads, so that nothing is left behind. What hangs is left."""
         for actor in self._actors():
-            join(actor, 1.0)
-        self._alarm.join(1.0)
-        self.reads.join(1.0)
+            join(actor, _JOIN)
+        self._alarm.join(_JOIN)
+        self.reads.join(_JOIN)
 
     def _at_exit(self) -> None:
         """A forgotten manager leaves the queues, but keeps the exit no longer than that."""

@@ -72,8 +72,21 @@ class Attempts:
         self._transactor.submit(job)
 
     def close(self) -> None:
-        """No more attempts."""
+        """No more attempts; the store is closed behind the last of them, on its thread."""
+        self._transactor.submit(self._close_store)
         self._transactor.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait until that is done."""
+        self._transactor.join(timeout)
+
+    def _close_store(self) -> None:
+        try:
+            self._runtime.store.close()
+        except Exception as error:
+            self._runtime.log.warning(
+                "closing the store failed: %s", error, extra={"action": "close_store"}
+            )
 
     def _transact(self, work: Work, attempt: int) -> tuple[bool, BaseException | None]:
         """One attempt, on the transactor's thread."""

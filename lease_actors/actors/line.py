@@ -257,5 +257,9 @@ class Line:
         self._leaving = True
 
     def close(self) -> None:
-        """Nothing is applied any more."""
+        """Nothing is applied any more, and the store is closed."""
         self._attempts.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait until that is done."""
+        self._attempts.join(timeout)

@@ -23,6 +23,10 @@ from lease_actors.errors import ManagerStopped
 from lease_actors.observability.events import Gauges, Ticked
 
 
+_PATIENCE = 5.0
+"""Seconds that closing the store may take."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """The ExpiryActor says: look. ``late``: microseconds after the instant that was meant."""
@@ -184,3 +188,5 @@ class ManagerActor(LeaseActor):
         if self._failure is None and not self._stopping:
             self._failure = ManagerStopped("the ManagerActor was stopped from outside")
         super().on_gone()
+        # Whoever waits for this thread waits for the store, too; but not for ever.
+        self._line.join(_PATIENCE)

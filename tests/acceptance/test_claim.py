@@ -56,9 +56,7 @@ def test_no_wait_in_any_notation_never_queues(manager: Manager, wait: float | ti
 @pytest.mark.parametrize(
     "duration", [0.25, 0.000_001, 1, 86_400 * 366, timedelta(seconds=1, microseconds=7)]
 )
-def test_duration_is_kept_to_the_microsecond(
-    manager: Manager, duration: float | timedelta
-) -> None:
+def test_duration_is_kept_to_the_microsecond(manager: Manager, duration: float | timedelta) -> None:
     lease = manager.claimer(NS).claim("db", "app-1", duration)
 
     asked = duration if isinstance(duration, timedelta) else timedelta(seconds=duration)

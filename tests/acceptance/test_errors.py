@@ -87,9 +87,7 @@ def test_loss_keeps_its_reason(reason: str) -> None:
 class Provoker:
     """Has every kind of error raised by a manager."""
 
-    def __init__(
-        self, manager: Manager, store: WatchedStore, clock: FakeClock, run: Run
-    ) -> None:
+    def __init__(self, manager: Manager, store: WatchedStore, clock: FakeClock, run: Run) -> None:
         self.manager, self.store, self.clock, self.run = manager, store, clock, run
         self.claimer = manager.claimer(NS)
         self.claimer.claim("db", "owner", 3600)

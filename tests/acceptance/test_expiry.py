@@ -206,9 +206,7 @@ def test_look_touches_only_what_is_due(
 # -- by the machine's clock --------------------------------------------------------------
 
 
-def test_expiry_is_served_within_50_ms_of_its_instant(
-    real_manager: Manager, store: Store
-) -> None:
+def test_expiry_is_served_within_50_ms_of_its_instant(real_manager: Manager, store: Store) -> None:
     """The median of some tries: the machine may be busy with something else now and then."""
     claimer = real_manager.claimer(NS)
     claimer.claim("an-hour", "app-1", 3600)

@@ -27,7 +27,7 @@ GOOD = [
     "MixedCase",
     "with/slash:and.dots-and_more",
     "'quoted'",
-    "\"--;DROP",
+    '"--;DROP',
     "%s{}\\",
     "\u00e9\u4e2d\u0627",
     "0",
@@ -266,9 +266,7 @@ class Slow(DefaultSecretary):
         assert self.go.wait(PATIENCE)
 
 
-def test_slow_secretary_delays_its_own_namespace_alone(
-    open_manager: OpenManager, run: Run
-) -> None:
+def test_slow_secretary_delays_its_own_namespace_alone(open_manager: OpenManager, run: Run) -> None:
     slow = Slow()
     finder = FixedSecretaries({"slow": slow, NS: DefaultSecretary()})
     manager = open_manager(secretary_finder=finder)
@@ -317,7 +315,9 @@ def test_what_is_no_application_has_no_leader(name: str) -> None:
     assert not check(secretary.check_holder, f"{name}/0")
 
 
-@pytest.mark.parametrize("name", ["mysql", "mysql/", "mysql/01", "mysql/-1", "mysql/x", "mysql/0/1"])
+@pytest.mark.parametrize(
+    "name", ["mysql", "mysql/", "mysql/01", "mysql/-1", "mysql/x", "mysql/0/1"]
+)
 def test_what_is_no_unit_leads_nothing(name: str) -> None:
     assert not check(ApplicationLeadership().check_holder, name)
 

@@ -167,9 +167,7 @@ def test_future_waits_for_ever_unless_told_otherwise(
     assert is_pending(future)
 
 
-def test_get_that_gave_up_leaves_the_claim_in_the_queue(
-    claimer: Claimer, manager: Manager
-) -> None:
+def test_get_that_gave_up_leaves_the_claim_in_the_queue(claimer: Claimer, manager: Manager) -> None:
     claimer.claim("db", "app-1", 60)
     future = claimer.claim_future("db", "app-2", 60)
     with pytest.raises(pykka.Timeout):
@@ -414,9 +412,7 @@ def test_claim_that_is_on_its_way_into_the_queue_when_the_manager_is_killed_leav
 # -- one holder, many claims -------------------------------------------------------------
 
 
-def test_two_claims_of_one_holder_at_once_both_succeed(
-    real_manager: Manager, run: Run
-) -> None:
+def test_two_claims_of_one_holder_at_once_both_succeed(real_manager: Manager, run: Run) -> None:
     claimer = real_manager.claimer(NS)
     for i in range(5):
         calls = [run(partial(claimer.claim, f"db-{i}", "app-1", 60)) for _ in range(8)]

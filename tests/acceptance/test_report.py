@@ -118,7 +118,7 @@ def test_last_batch_is_its_size(manager: Manager) -> None:
 def test_retries_are_counted(
     open_manager: OpenManager, watched: WatchedStore, clock: FakeClock
 ) -> None:
-    manager = open_manager(store=watched)
+    manager = open_manager(store=watched, call_timeout=86400, attempt_timeout=86400)
     settle(manager)
     watched.failure = StorePassing("busy")
     future = manager.claimer(NS).claim_future("db", "app-1", 60)

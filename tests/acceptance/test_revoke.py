@@ -22,9 +22,7 @@ def revoker(manager: Manager) -> Revoker:
     return manager.revoker(NS)
 
 
-def test_holder_has_the_lease_no_more(
-    claimer: Claimer, revoker: Revoker, manager: Manager
-) -> None:
+def test_holder_has_the_lease_no_more(claimer: Claimer, revoker: Revoker, manager: Manager) -> None:
     claimer.claim("db", "app-1", 60)
     revoker.revoke("db", "app-1")
     assert manager.reader(NS).leases() == {}

@@ -90,7 +90,7 @@ def test_every_call_after_kill_raises_manager_stopped() -> None:
             lambda: reader.waiting("app"),
             lambda: revoker.revoke("app", "me"),
             lambda: manager.ask(Claim(Key("ns", "", "app"), "me", 60)),
-            lambda: manager.claimer("a namespace never seen"),
+            lambda: manager.claimer("never-seen"),
         ]
         for call in calls:
             with pytest.raises(ManagerStopped, match="open a new one"):

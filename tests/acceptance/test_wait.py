@@ -328,9 +328,7 @@ def test_wait_that_is_on_its_way_when_the_manager_is_killed_ends_with_it(
     manager.wait(PATIENCE)
 
 
-def test_thousand_cancelled_waits_leave_nothing_behind(
-    claimer: Claimer, manager: Manager
-) -> None:
+def test_thousand_cancelled_waits_leave_nothing_behind(claimer: Claimer, manager: Manager) -> None:
     claimer.claim("db", "app-1", 60)
     queued = claimer.claim_future("db", "app-2", 60)
     cancel = threading.Event()

@@ -86,6 +86,16 @@ class FaultyStore:
         self.on_read()
         return self.inner.waiting(key)
 
+    def peek(self, start: str, keys: Any) -> Any:
+        self.on_read()
+        return self.inner.peek(start, keys)
+
+    def version(self) -> Any:
+        return self.inner.version()
+
+    def listen(self, start: str, heard: Any) -> Any:
+        return self.inner.listen(start, heard)
+
     def prune(self, idle_for: int, limit: int = 1000) -> int:
         return self.inner.prune(idle_for, limit)
 
