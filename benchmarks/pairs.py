@@ -21,7 +21,6 @@ from pathlib import Path
 
 from lease_actors import Manager, SqlStore, SystemClock
 
-
 _CLAIM = """
     INSERT INTO lease_leases
         (key_hash, scope, namespace, model, lease, term, holder, granted_at, duration, expiry,

@@ -22,7 +22,6 @@ from lease_actors.core.operations import Cancel, Claim, Expire
 from lease_actors.errors import ManagerStopped
 from lease_actors.observability.events import Gauges, Ticked
 
-
 _PATIENCE = 5.0
 """Seconds that closing the store may take."""
 

@@ -21,8 +21,9 @@ from lease_actors.errors import LeaseError, LeaseTimeout, ManagerStopped, WaitTi
 from lease_actors.observability.events import Call
 
 if TYPE_CHECKING:
-    from lease_actors.actors.alarm import Handle
     from pykka._types import OptExcInfo
+
+    from lease_actors.actors.alarm import Handle
 
 T = TypeVar("T")
 

@@ -11,6 +11,7 @@ from acceptance.support import NS, PATIENCE, is_pending, key, pass_time, settle
 
 from lease_actors import ClaimDenied, Claimer, Lease, Manager, NotHeld
 from lease_actors.testing import FakeClock
+import itertools
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_one_tenure_after_the_other_is_handed_on(
         pass_time(manager, clock, 10)
     leases = [f.get() for f in futures]
     assert [lease.term for lease in leases] == [2, 3, 4, 5]
-    assert all(a.expiry == b.granted_at for a, b in zip(leases, leases[1:], strict=False))
+    assert all(a.expiry == b.granted_at for a, b in itertools.pairwise(leases))
 
 
 def test_withdrawn_attribution_hands_over(claimer: Claimer, manager: Manager) -> None:

@@ -249,7 +249,7 @@ def test_secretary_that_fails_has_refused_and_goes_on(open_manager: OpenManager)
     finder = FixedSecretaries({"broken": Broken(), NS: DefaultSecretary()})
     manager = open_manager(secretary_finder=finder)
     for _ in range(2):
-        with pytest.raises(NotValid, match="cannot claim lease for holder 'app-1': .*rule book"):
+        with pytest.raises(NotValid, match=r"cannot claim lease for holder 'app-1': .*rule book"):
             manager.claimer("broken").claim("db", "app-1", 1)
     with pytest.raises(NotValid, match="cannot claim lease 'a b': "):
         manager.claimer("broken").claim("a b", "app-1", 1)

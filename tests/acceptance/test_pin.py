@@ -58,7 +58,7 @@ def test_pinned_lease_cannot_be_revoked(
     for entity in ("machine-1", "machine-2"):
         pinner.pin("db", entity)
     for _ in range(2):
-        with pytest.raises(LeasePinned, match="'db' .*pinned by 'machine-1', 'machine-2'") as e:
+        with pytest.raises(LeasePinned, match=r"'db' .*pinned by 'machine-1', 'machine-2'") as e:
             revoker.revoke("db", "app-1")
         assert e.value.key == key("db")
         clock.advance(20)

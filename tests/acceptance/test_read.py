@@ -136,7 +136,7 @@ def test_read_that_fails_says_what_was_read(
     reader = open_manager(store=watched).reader(NS)
     watched.read_failure = RuntimeError("the disk is gone")
 
-    with pytest.raises(StoreError, match="cannot read lease 'db': .*the disk is gone") as one:
+    with pytest.raises(StoreError, match=r"cannot read lease 'db': .*the disk is gone") as one:
         reader.get("db")
     assert one.value.key == key("db")
     assert one.value.__cause__ is watched.read_failure

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import pykka
 import pytest
+from support.faults import FaultyStore, Hang
+from support.managers import Calling, blocked, managing, until, waits
 
 from lease_actors import (
     Claim,
@@ -20,8 +22,6 @@ from lease_actors import (
     WaitTimeout,
 )
 from lease_actors.testing.clock import FakeClock
-from support.faults import FaultyStore, Hang
-from support.managers import Calling, blocked, managing, until, waits
 
 
 def test_kill_stops_the_manager_and_wait_returns() -> None:
@@ -297,7 +297,7 @@ def test_kill_from_a_signal_handler_that_interrupts_calls() -> None:
             signal.signal(signal.SIGALRM, lambda *_, m=manager: m.kill())
             claimer, reader = manager.claimer("ns"), manager.reader("ns")
             signal.setitimer(signal.ITIMER_REAL, 0.001 + attempt * 0.0002)
-            with pytest.raises(ManagerStopped):
+            with pytest.raises(ManagerStopped):  # noqa: PT012
                 while True:
                     manager.claimer(f"ns-{attempt}")
                     claimer.claim_future("app", "me", 0.001, wait=None)

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from support.faults import PATIENCE
+
 from lease_actors import Manager, ManagerConfig, ManagerStopped
 from lease_actors.testing.clock import FakeClock
-
-from support.faults import PATIENCE
 
 
 class Log(logging.Handler):
@@ -22,7 +22,7 @@ class Log(logging.Handler):
         super().__init__()
         self.records: list[logging.LogRecord] = []
         self._changed = threading.Condition()
-        self.logger = logging.Logger(f"test-{uuid.uuid4()}", logging.DEBUG)
+        self.logger = logging.Logger(f"test-{uuid.uuid4()}", logging.DEBUG)  # noqa: LOG001
         self.logger.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
