@@ -19,7 +19,7 @@ from lease_actors import dump
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.base import LeaseActor, join, tell
 from lease_actors.actors.door import Door
-from lease_actors.actors.expiry import ExpiryActor, WakeAt
+from lease_actors.actors.expiry import ExpiryActor, Run, WakeAt
 from lease_actors.actors.gate import Gate
 from lease_actors.actors.manager import Crash, Emptied, ManagerActor, Stop, Tick
 from lease_actors.actors.reads import Reads
@@ -154,13 +154,18 @@ class Crew:
     # -- ending --------------------------------------------------------------------------
 
     def kill(self) -> None:
-        """Start stopping, and return at once."""
-        if self._pid != os.getpid():
-            return
-        with self._lock:
-            if self._killed:
-                return
+        """Start stopping, and return at once.
+
+        A signal handler may call it in the midst of anything, on a thread that holds a lock: so
+        it takes none, and leaves the rest to another thread.
+        """
+        if self._pid == os.getpid() and not self._killed:
             self._killed = True
+            self.gate.shut()
+            if not tell(self.expiry, Run(self._begin_end)):
+                self._begin_end()
+
+    def _begin_end(self) -> None:
         self._alarm.at(self._config.clock.steady() + GRACE, self._give_up)
         self.gate.close(lambda: tell(self.manager, Emptied()))
         tell(self.manager, Stop())
@@ -183,7 +188,9 @@ class Crew:
 
     def _lost(self, actor: LeaseActor, error: BaseException | None) -> None:
         """A secretary or the ExpiryActor has ended: with the manager, or it takes it along."""
-        if not self._killed:
+        if self._killed:
+            self._begin_end()  # it may have been about to do so; twice is once
+        else:
             cause = error or ManagerStopped(f"the {type(actor).__name__} was stopped from outside")
             tell(self.manager, Crash(cause))
 

@@ -17,6 +17,13 @@ class WakeAt:
     instant: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Something that must not be done where it is asked for; this thread never waits for long."""
+
+    job: Callable[[], object]
+
+
 class _Ring:
     """The alarm has come."""
 
@@ -60,6 +67,8 @@ class ExpiryActor(LeaseActor):
         match message:
             case WakeAt(instant):
                 self._sleep_until(self._latest if instant is None else min(instant, self._latest))
+            case Run(job):
+                job()
             case _Ring():
                 # The manager answers a tick with WakeAt, so an instant lost here is said again.
                 late = 0 if self._next is None else self._clock.steady() - self._next

@@ -47,6 +47,11 @@ class Gate:
         if self._closed and not self._inside and self._on_empty is not None:
             self._on_empty()
 
+    def shut(self) -> None:
+        """Let nobody in any more. Takes no lock: a signal handler may say so, in the midst of
+        somebody's coming in."""
+        self._closed = True
+
     def close(self, on_empty: Callable[[], object]) -> None:
         """Let nobody in any more; ``on_empty`` is called when (or if already) all have left."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import timedelta
 
@@ -11,7 +12,6 @@ from acceptance.support import NS, PATIENCE, is_pending, key, pass_time, settle
 
 from lease_actors import ClaimDenied, Claimer, Lease, Manager, NotHeld
 from lease_actors.testing import FakeClock
-import itertools
 
 
 @pytest.fixture
