@@ -1,0 +1,106 @@
+"""A fork, and an interpreter that exits while a manager is forgotten: nobody hangs."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+_FORK = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from prometheus_client import CollectorRegistry
+from lease_actors import Manager, ManagerStopped
+url = sys.argv[1]
+manager = Manager.open(url, prometheus_registerer=CollectorRegistry())
+claimer = manager.claimer("ns")
+claimer.claim("app", "parent", 3600)
+future = claimer.claim_future("app", "waiter", 60)
+threading.Thread(target=lambda: None).start()
+if sys.argv[2] == "locked":
+    manager._crew.gate._lock.acquire()
+    manager._crew._lock.acquire()
+child = os.fork()
+if child == 0:
+    def ends(call):
+        try:
+            call()
+        except ManagerStopped:
+            return
+        os._exit(3)
+    ends(future.get)
+    ends(lambda: claimer.claim("other", "child", 60))
+    ends(lambda: claimer.claim_future("other", "child", 60).get())
+    ends(lambda: manager.reader("ns").leases())
+    ends(lambda: manager.checker("ns").token("app", "parent").check())
+    ends(manager.wait)
+    ends(lambda: manager.claimer("new"))
+    future.cancel()
+    manager.kill()
+    with Manager.open(url) as own:
+        assert own.reader("ns").leases()["app"] == "parent"
+        assert own.claimer("ns").claim("own", "child", 60).term == 1
+    os._exit(0)
+if sys.argv[2] == "locked":
+    manager._crew.gate._lock.release()
+    manager._crew._lock.release()
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+manager.checker("ns").token("app", "parent").check()
+manager.revoker("ns").revoke("app", "parent")
+assert future.get(timeout=20).term == 2
+manager.kill()
+manager.wait(20)
+print("fine")
+"""
+
+_EXIT = """
+import sys, threading
+from lease_actors import Manager
+manager = Manager.open(sys.argv[1])
+claimer = manager.claimer("ns")
+claimer.claim("app", "me", 3600)
+future = claimer.claim_future("app", "you", 60)
+waiting = threading.Thread(
+    target=lambda: claimer.claim("app", "they", 60, wait=None), daemon=True
+)
+waiting.start()
+while manager.report()["blocked-claims"] < 2:
+    pass
+print("fine")
+"""
+
+
+def _run(script: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=40,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_forked_child_hangs_on_nothing_and_touches_nothing(tmp_path: Path) -> None:
+    assert _run(_FORK, f"sqlite:///{tmp_path / 'leases.db'}", "free") == "fine"
+
+
+def test_a_forked_child_does_not_mind_locks_that_were_held(tmp_path: Path) -> None:
+    assert _run(_FORK, f"sqlite:///{tmp_path / 'leases.db'}", "locked") == "fine"
+
+
+def test_a_forgotten_manager_lets_the_interpreter_exit_and_leaves_the_queue(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "leases.db"
+    assert _run(_EXIT, f"sqlite:///{path}") == "fine"
+    connection = sqlite3.connect(path)
+    try:
+        [(holder, queued)] = connection.execute("SELECT holder, queued FROM lease_leases")
+        assert (holder, queued) == ("me", 0)  # what was claimed stays, who waited has left
+        assert connection.execute("SELECT count(*) FROM lease_queue").fetchone() == (0,)
+    finally:
+        connection.close()
