@@ -7,7 +7,7 @@ import threading
 import pykka
 import pytest
 from support.faults import PATIENCE, FaultyStore, Hang
-from support.managers import Calling, Log, blocked, managing, waits
+from support.managers import Calling, Log, advance_until, blocked, managing, waits
 
 from lease_actors import LeaseError, Manager, ManagerConfig, ManagerStopped, MemoryStore
 from lease_actors.actors import work
@@ -96,17 +96,15 @@ def test_a_stop_that_takes_too_long_leaves_a_dump_and_stops_all_the_same(tmp_pat
                 clock=clock,
                 log_dir=str(tmp_path),
                 logger=log.logger,
-                attempt_timeout=3600,
-                call_timeout=3600,
+                attempt_timeout=86400,
+                call_timeout=86400,
             )
         )
         store.always(silent)
         call = Calling(manager.claimer("ns").claim, "app", "me", 60)
         assert silent.began.wait(PATIENCE)
         manager.kill()
-        clock.wait_for_sleepers(2)
-        while not manager._crew._stopped.is_set():
-            clock.advance(5)
+        advance_until(clock, manager._crew._stopped.is_set, step=5)
         assert isinstance(call.ended(), LeaseError)
         silent.release()
         manager.wait(PATIENCE)

@@ -290,23 +290,26 @@ def test_a_stop_that_races_with_many_callers_leaves_none_of_them_hanging(attempt
 
 def test_kill_from_a_signal_handler_that_interrupts_calls() -> None:
     """A handler runs in the main thread, in the midst of whatever that is doing there."""
-    before = signal.getsignal(signal.SIGALRM)
+    before, main = signal.getsignal(signal.SIGUSR1), threading.get_ident()
     try:
         for attempt in range(60):
             manager = Manager(ManagerConfig(MemoryStore()))
-            signal.signal(signal.SIGALRM, lambda *_, m=manager: m.kill())
+            signal.signal(signal.SIGUSR1, lambda *_, m=manager: m.kill())
             claimer, reader = manager.claimer("ns"), manager.reader("ns")
-            signal.setitimer(signal.ITIMER_REAL, 0.001 + attempt * 0.0002)
+            later = threading.Timer(
+                0.001 + attempt * 0.0002, signal.pthread_kill, (main, signal.SIGUSR1)
+            )
+            later.start()
             with pytest.raises(ManagerStopped):  # noqa: PT012
                 while True:
                     manager.claimer(f"ns-{attempt}")
                     claimer.claim_future("app", "me", 0.001, wait=None)
                     claimer.claim("app", "me", 60)
                     reader.get("app")
+            later.join()
             manager.wait(20)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_ctrl_c_in_a_blocking_claim_withdraws_it() -> None:
