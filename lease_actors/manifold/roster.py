@@ -124,7 +124,8 @@ class Roster:
             return  # it was told to go meanwhile, and is being killed
         self._enter(life.name, "started", output=output, error=None, up_at=self._clock.steady())
         self._log(logging.DEBUG, life.name, "worker-started", "is up")
-        self._settle_dependents(life.name)
+        for other in self._dependents[life.name]:
+            self._settle(other)
 
     def useless(self, life: Life, error: BaseException) -> None:
         """It was started in vain, and is being killed; that counts as a failed start."""
@@ -143,7 +144,6 @@ class Roster:
         else:
             self._died(name, place.error if place.useless else error)
         self._press()
-        self._settle_dependents(life.name)
 
     def unkillable(self, life: Life, error: BaseException) -> None:
         """Its ``kill`` raised. Nobody waits for it in a stop; but two of it never run at once."""
@@ -190,10 +190,6 @@ class Roster:
         """Start it if it waits, and needs to wait no longer."""
         if self.places[name].state == "waiting" and not self.missing(name):
             self._start(name)
-
-    def _settle_dependents(self, name: str) -> None:
-        for other in self._dependents[name]:
-            self._settle(other)
 
     def _start(self, name: str) -> None:
         place = self.places[name]

@@ -57,7 +57,8 @@ class _Signals(logging.Handler):
         self._stage = stage
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._stage.note(vars(record)["action"], vars(record)["worker"])
+        if "worker" in vars(record):
+            self._stage.note(vars(record)["action"], vars(record)["worker"])
 
 
 class Stage:
@@ -113,6 +114,16 @@ class Stage:
                 lambda: self.history.count((what, name)) >= times, PATIENCE
             )
         assert happened, f"no {what} of {name} (x{times}) in {self.history}"
+
+    def until_any(self, what: str, *names: str) -> str:
+        """Return the first of them to whom that has happened."""
+
+        def happened() -> list[str]:
+            return [name for kind, name in self.history if kind == what and name in names]
+
+        with self._noted:
+            assert self._noted.wait_for(happened, PATIENCE), f"no {what} in {self.history}"
+        return happened()[0]
 
     def times(self, what: str, name: str) -> int:
         return self.history.count((what, name))
