@@ -195,7 +195,7 @@ def _run(what: Callable[[], str], key: Key, check: Callable[..., None], value: o
         check(value)
     except NotValid as error:
         raise NotValid(f"{what()}: {error}", key=key) from None
-    except Exception as error:
+    except BaseException as error:  # in its actor's thread nobody else would be told
         raise NotValid(f"{what()}: its secretary failed: {error!r}", key=key) from error
 
 

@@ -111,5 +111,5 @@ class Alarm:
             return
         try:
             callback()
-        except Exception:
+        except BaseException:  # SystemExit, too: no deadline would be kept any more
             _log.exception("an alarm's callback failed")

@@ -103,7 +103,7 @@ class Attempts:
                 runtime.store.begin(self._decider.start)
                 self._begun = True
             applied = runtime.store.apply(work.batch(sent))
-        except Exception as raised:
+        except BaseException as raised:  # on this thread SystemExit is a failure like any other
             error = raised
         if began is not None:
             size, ended = len(work.replies), runtime.clock.steady()

@@ -40,6 +40,10 @@ def join(actor: pykka.ActorRef[Any], timeout: float) -> None:
             return
 
 
+class _Broken(Exception):
+    """An actor has failed with something that is no ``Exception``: its cause."""
+
+
 class LeaseActor(pykka.ThreadingActor):
     """A Pykka actor whose end cannot be missed.
 
@@ -77,13 +81,28 @@ class LeaseActor(pykka.ThreadingActor):
         finally:
             self.on_gone()
 
+    def on_receive(self, message: object) -> None:
+        try:
+            self.handle(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            # Pykka would stop every actor of the process, other people's too, and wait for them
+            # on this very thread.
+            raise _Broken from error
+
+    def handle(self, message: object) -> None:
+        """Handle one message. What it raises ends the actor."""
+        raise NotImplementedError
+
     def on_failure(
         self,
         exception_type: type[BaseException] | None,
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._failure = exception_value
+        broken = isinstance(exception_value, _Broken)
+        self._failure = exception_value.__cause__ if broken else exception_value
 
     def on_gone(self) -> None:
         """The thread is about to end, whatever the reason; nothing more will be handled."""

@@ -63,7 +63,7 @@ class ExpiryActor(LeaseActor):
     def on_start(self) -> None:
         self._sleep_again()
 
-    def on_receive(self, message: object) -> None:
+    def handle(self, message: object) -> None:
         match message:
             case WakeAt(instant):
                 self._sleep_until(self._latest if instant is None else min(instant, self._latest))

@@ -44,8 +44,9 @@ class Gate:
     def leave(self, reply: Reply[Any]) -> None:
         """It is settled. (One step on a set: no lock needed, and none taken in a hot place.)"""
         self._inside.discard(reply)
-        if self._closed and not self._inside and self._on_empty is not None:
-            self._on_empty()
+        on_empty = self._on_empty  # read once: the end may take it away meanwhile
+        if self._closed and not self._inside and on_empty is not None:
+            on_empty()
 
     def shut(self) -> None:
         """Let nobody in any more. Takes no lock: a signal handler may say so, in the midst of

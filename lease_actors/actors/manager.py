@@ -80,7 +80,7 @@ class ManagerActor(LeaseActor):
         self._woken_at: int | None = None
         self._pruned_at = runtime.clock.steady()
 
-    def on_receive(self, message: object) -> None:
+    def handle(self, message: object) -> None:
         match message:
             case Reply():
                 self._line.post(message)

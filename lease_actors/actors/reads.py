@@ -74,7 +74,7 @@ def _settle(reply: Reply[Any], read: Callable[[Store], Any], store: Store) -> No
         return  # its caller has gone
     try:
         reply.settle(read(store))
-    except Exception as raised:
+    except BaseException as raised:  # on this thread SystemExit is a failure like any other
         advice = " (try again)" if isinstance(raised, StorePassing) else ""
         error = StoreError(
             f"cannot {reply.what}: the store failed: {raised}{advice}", key=reply.key

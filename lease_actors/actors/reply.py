@@ -126,9 +126,11 @@ class Reply(pykka.Future[T], Generic[T]):
         if self.__dict__.setdefault("_outcome", outcome) is not outcome:
             return False
         # In a forked child nobody else is told: locks on the way may have been held at the fork.
-        if self._on_settled is not None and self._pid == os.getpid():
-            self._on_settled(self, outcome[1])
-        self.signal.set()
+        try:
+            if self._on_settled is not None and self._pid == os.getpid():
+                self._on_settled(self, outcome[1])
+        finally:  # not even a Ctrl-C just here may leave somebody waiting
+            self.signal.set()
         return True
 
     # -- the future ----------------------------------------------------------------------

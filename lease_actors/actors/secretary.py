@@ -27,7 +27,7 @@ class SecretaryActor(LeaseActor):
     def thread_name(self) -> str:
         return f"lease SecretaryActor {self._namespace}"
 
-    def on_receive(self, message: object) -> None:
+    def handle(self, message: object) -> None:
         assert isinstance(message, Reply)
         if message.is_settled or message.operation is None:
             return  # its caller has gone

@@ -41,5 +41,5 @@ class Transactor:
         while (job := self._jobs.get()) is not None:
             try:
                 job()
-            except Exception:
+            except BaseException:  # SystemExit, too: the jobs behind it would wait for ever
                 _log.exception("a job of the transactor failed")
