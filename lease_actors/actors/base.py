@@ -101,8 +101,9 @@ class LeaseActor(pykka.ThreadingActor):
         exception_value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        broken = isinstance(exception_value, _Broken)
-        self._failure = exception_value.__cause__ if broken else exception_value
+        if isinstance(exception_value, _Broken):
+            exception_value = exception_value.__cause__
+        self._failure = exception_value
 
     def on_gone(self) -> None:
         """The thread is about to end, whatever the reason; nothing more will be handled."""

@@ -82,6 +82,14 @@ class SqlStore:
     # -- being open ----------------------------------------------------------------------
 
     def open(self, clock: Clock) -> None:
+        """Check the schema, or make it; what fails leaves no connection behind."""
+        try:
+            self._open(clock)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, clock: Clock) -> None:
         """Check the schema, or make it, and settle how the store tells the time."""
         with self._opening:
             if self._opened:
