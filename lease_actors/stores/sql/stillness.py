@@ -24,7 +24,7 @@ class Stillness:
     def __init__(self) -> None:
         self._changed = threading.Condition(threading.Lock())
         self._users = 0
-        self.reached = True
+        self.reached = False
         """In a forked child: nobody used a connection when it was forked."""
         _at_fork(self)
 
