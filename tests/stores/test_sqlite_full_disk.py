@@ -37,11 +37,15 @@ def test_a_full_disk_fails_what_needs_room_and_loses_nothing(small_disk: Path) -
     with Manager.open(f"sqlite:///{small_disk / 'leases.db'}") as manager:
         claimer, checker = manager.claimer(NS), manager.checker(NS)
         claimed: list[str] = []
-        with pytest.raises(StoreError, match=r"cannot claim lease .* full .*make room"):
+
+        def claim_them_all() -> None:
             for number in range(10_000):
                 name = f"lease-{number:0200}"
                 claimer.claim(name, "app", 3600)
                 claimed.append(name)
+
+        with pytest.raises(StoreError, match=r"cannot claim lease .* full .*make room"):
+            claim_them_all()
         assert claimed
         checker.token(claimed[0], "app").check()
 
