@@ -257,6 +257,10 @@ class Line:
         self._flush_soon()
         self._between()
 
+    def unreached(self) -> None:
+        """The store could not be reached by somebody else: nobody's silence is judged by that."""
+        self._decider.reached_since = None
+
     # -- besides ---------------------------------------------------------------------------
 
     def chore(self, job: Callable[[], None]) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lease_actors.core.decide import Context, Decision, Missed, decide
-from lease_actors.core.model import ClaimId, Key, LeaseState, Need, sole_need
+from lease_actors.core.model import ClaimId, Key, LeaseState, Need, Notice, sole_need
+from lease_actors.core.notices import notices
 from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
 
 
@@ -24,6 +25,8 @@ class Decided:
     """Every state that was looked at, as it is now."""
     absent: frozenset[str]
     """The starts that were found absent."""
+    notices: Sequence[Notice]
+    """What other managers are to be told."""
 
 
 def needs(operations: Iterable[Operation]) -> dict[Key, Need]:
@@ -63,4 +66,10 @@ def decide_batch(
         missed = {e.start for e in decision.effects if isinstance(e, Missed)}
         if missed:
             context = replace(context, absent=context.absent | missed)
-    return Decided(decisions, current, context.absent)
+    told = [
+        notice
+        for key, state in current.items()
+        if state is not states[key]
+        for notice in notices(states[key], state, context.start)
+    ]
+    return Decided(decisions, current, context.absent, told)

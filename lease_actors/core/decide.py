@@ -455,7 +455,12 @@ def _unpin(state: LeaseState, op: Unpin, context: Context) -> Decision:
 
 
 def _wait(state: LeaseState, op: Wait, context: Context) -> Decision:
-    return Decision(state, DONE if state.tenure is None else Standing(state.tenure))
+    if state.tenure is None:
+        return Decision(state, DONE)
+    if not state.tenure.watched:  # written down, so that others tell of its end
+        state = replace(state, tenure=replace(state.tenure, watched=True))
+    assert state.tenure is not None
+    return Decision(state, Standing(state.tenure))
 
 
 def _cancel(state: LeaseState, op: Cancel, context: Context) -> Decision:

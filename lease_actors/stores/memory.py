@@ -89,9 +89,11 @@ class MemoryStore:
                     self._absences[start] = self._starts[start]
             self._version += 1
             listeners = [x for x in self._listeners if x.start != batch.start]
-        if changes.notices:
-            for listener in listeners:
-                listener.heard(changes.notices)
+        for listener in listeners:
+            mine = listener.start
+            concerned = [n for n in changes.notices if not n.claim or n.claim.start == mine]
+            if concerned:
+                listener.heard(concerned)
         return True
 
     def now(self) -> Instant:
@@ -214,7 +216,7 @@ class MemoryStore:
 class _Listener:
     """Somebody who hears; always works, since nothing can fail on the way."""
 
-    working = True
+    working = lossless = True
 
     def __init__(self, store: MemoryStore, start: str, heard: Heard) -> None:
         self._store = store

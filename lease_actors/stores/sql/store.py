@@ -24,6 +24,7 @@ from lease_actors.stores.sql.pruning import prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
 from lease_actors.stores.sql.schema import check_schema, create_schema
 from lease_actors.stores.sql.statements import Statements
+from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
 from lease_actors.stores.sql.write import Writes
 
@@ -67,6 +68,7 @@ class SqlStore:
         self._statements = Statements(tables, engine.dialect, clock)
         self._create = create_schema
         self._opening = threading.Lock()
+        self._stillness = Stillness()
         self._opened = False
         self._hand = 0  # the id behind which the next pruning goes on
         self._inherited: list[sa.Pool] = []
@@ -112,15 +114,21 @@ class SqlStore:
                 self._dialect.engine.dispose()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's connections without closing them.
+        """In a forked child: let go of the parent's connections without closing them on a server.
 
         They are kept, unused, to the child's end: were they collected, the server would be
-        told that they are closed, and it has no way of knowing by whom.
+        told that they are closed, and it has no way of knowing by whom. SQLite's are closed: there
+        is no server, and as long as they are open it takes the parent's locks for the child's own.
         """
-        self._inherited.append(self._dialect.engine.pool)
-        self._dialect.engine.dispose(close=False)
+        closing = self._dialect.owned and self._machine_time and self._stillness.reached
         self._opening = threading.Lock()
         self._opened = False
+        if closing:
+            self._dialect.close()
+            self._dialect.engine.dispose()
+        else:
+            self._inherited.append(self._dialect.engine.pool)
+            self._dialect.engine.dispose(close=False)
 
     # -- batches -------------------------------------------------------------------------
 
@@ -218,7 +226,7 @@ class SqlStore:
 
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since."""
-        with self._failures():
+        with self._stillness, self._failures():
             return self._dialect.version()
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
@@ -251,7 +259,7 @@ class SqlStore:
         or as a ``StoreError``.
         """
         self._dialect.check_place()
-        with self._failures():
+        with self._stillness, self._failures():
             connection = self._engine.connect()
             try:
                 yield connection

@@ -178,9 +178,10 @@ class SqliteDialect(Dialect):
         """``PRAGMA data_version``, on one connection that is kept for it and writes nothing."""
         with self._watching:
             if self._watch is None:
-                self._watch = self.engine.raw_connection()
-                self._watch.detach()
-            row = self._watch.driver_connection.execute("PRAGMA data_version").fetchone()
+                pooled = self.engine.raw_connection()
+                self._watch = pooled.driver_connection
+                pooled.detach()  # ours from now on
+            row = self._watch.execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
     def close(self) -> None:
