@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lease_actors.stores.sql.dialects.base import Dialect, Options
+from lease_actors.stores.sql.dialects.base import Dialect, LockedElsewhere, Options, Taken
 from lease_actors.stores.sql.dialects.sqlite import SqliteDialect
 
-__all__ = ["Dialect", "Options", "SqliteDialect"]
+__all__ = ["Dialect", "LockedElsewhere", "Options", "SqliteDialect", "Taken"]
