@@ -57,6 +57,11 @@ class Dialect(ABC):
         self.options = options
         self.owned = owned
 
+    @classmethod
+    def complete(cls, url: sa.URL) -> sa.URL:
+        """The URL with what it leaves open."""
+        return url
+
     @classmethod  # noqa: B027
     def check_url(cls, url: sa.URL) -> None:
         """Refuse (``NotValid``) a URL that a store cannot be kept under."""
