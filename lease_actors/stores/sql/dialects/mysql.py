@@ -53,7 +53,8 @@ _ADVICE = {
     1273: "the server does not know that collation; MariaDB 10.6 and MySQL 8.0.17 do",
     1698: "the server does not let this user in; look at its name and password",
 }
-_LOCK = "lease_lock"
+_KEPT, _LOCK = "lease_limits", "lease_lock"
+"""What is to be put back, or given up, when the transaction ends."""
 
 
 class MysqlDialect(ServerDialect):
@@ -103,6 +104,7 @@ class MysqlDialect(ServerDialect):
                 limits = _limits(driver, self.options)
                 kept = ", ".join(f"@lease_{name} = @@SESSION.{name}" for name in limits)
                 cursor.execute(f"SET {kept}, SESSION {_assignments(limits, ', SESSION ')}")
+                connection.info[_KEPT] = limits
             cursor.execute("START TRANSACTION")
 
     def begin_schema(self, connection: sa.Connection) -> None:
@@ -123,11 +125,10 @@ class MysqlDialect(ServerDialect):
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor:
             cursor.execute(how)
-            if not self._is_set_up(driver):
-                limits = {n: f"@lease_{n}" for n in _limits(driver, self.options)}
-                cursor.execute(f"SET SESSION {_assignments(limits, ', SESSION ')}")
-            lock = connection.info.pop(_LOCK, None)
-            if lock is not None:
+            if kept := connection.info.pop(_KEPT, None):
+                values = {name: f"@lease_{name}" for name in kept}
+                cursor.execute(f"SET SESSION {_assignments(values, ', SESSION ')}")
+            if lock := connection.info.pop(_LOCK, None):
                 cursor.execute(f"SELECT RELEASE_LOCK('{lock}')")
 
     def _is_set_up(self, driver: Any) -> bool:
