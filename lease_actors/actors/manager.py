@@ -90,6 +90,7 @@ class ManagerActor(LeaseActor):
         self._line = Line(runtime, decider, lambda m: tell(self.actor_ref, m), self._between)
         self._answers = self._line.answers
         self._lookout = Lookout(runtime, lambda: decider.start, lambda m: tell(self.actor_ref, m))
+        runtime.users_of_store.append(self._lookout.join)
         self._stopping = False
         self._emptied = False
         self._keeps = True

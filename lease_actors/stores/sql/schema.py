@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+
 import sqlalchemy as sa
 
 from lease_actors.errors import StoreError
 from lease_actors.stores.sql.dialects import Dialect
 from lease_actors.stores.sql.tables import SCHEMA_VERSION
 
-__all__ = ["check_schema", "create_schema"]
+__all__ = ["check_schema", "create_schema", "identity_of"]
 
 
 def create_schema(connection: sa.Connection, dialect: Dialect) -> None:
@@ -21,6 +23,7 @@ def create_schema(connection: sa.Connection, dialect: Dialect) -> None:
         tables.metadata.create_all(connection)
         connection.execute(tables.floor.insert().values(id=1, term=0))
         connection.execute(tables.meta.insert().values(name="schema", value=str(SCHEMA_VERSION)))
+        connection.execute(tables.meta.insert().values(name="identity", value=uuid.uuid4().hex))
         dialect.commit(connection)
     else:
         dialect.rollback(connection)
@@ -39,6 +42,13 @@ def check_schema(connection: sa.Connection, dialect: Dialect) -> None:
             f"the lease tables in {dialect.place} are of version {version}, newer than this"
             f" program knows ({SCHEMA_VERSION}): upgrade lease-actors"
         )
+
+
+def identity_of(connection: sa.Connection, dialect: Dialect) -> str:
+    """What tells these tables from any others of the same names."""
+    meta = dialect.tables.meta
+    identity = connection.execute(sa.select(meta.c.value).where(meta.c.name == "identity")).scalar()
+    return str(identity)
 
 
 def _version(connection: sa.Connection, dialect: Dialect) -> int | None:

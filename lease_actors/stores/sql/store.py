@@ -6,7 +6,7 @@ Every connection is back in its pool, in no transaction, when a call returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +18,10 @@ from lease_actors.stores.base import Batch, Heard, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.batches import Batches
 from lease_actors.stores.sql.dialects import Options
+from lease_actors.stores.sql.guard import Guards
 from lease_actors.stores.sql.pruning import prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
-from lease_actors.stores.sql.schema import check_schema, create_schema
+from lease_actors.stores.sql.schema import check_schema, create_schema, identity_of
 from lease_actors.stores.sql.statements import Statements
 from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
@@ -71,6 +72,8 @@ class SqlStore:
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
         self._batches = Batches(self._dialect, self._statements, self._connection)
+        self._guards = Guards(self._dialect, self._connection)
+        self._identity = ""
         self._create = create_schema
         self._opening = threading.Lock()
         self._stillness = Stillness()
@@ -107,6 +110,7 @@ class SqlStore:
                 if self._create:
                     create_schema(connection, self._dialect)
                 check_schema(connection, self._dialect)
+                self._identity = identity_of(connection, self._dialect)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
 
@@ -219,6 +223,17 @@ class SqlStore:
     def listen(self, start: str, heard: Heard) -> Listener | None:
         """Hear the notices of other starts, where the database can pass them on."""
         return self._dialect.listen(start, heard)
+
+    def guard(
+        self,
+        connection_or_session: Any,
+        key: Key,
+        holder: str,
+        term: int,
+        certain: Callable[[], bool],
+    ) -> None:
+        """Make the user's own transaction depend on that tenure (see ``Guards.guard``)."""
+        self._guards.guard(connection_or_session, self._identity, key, holder, term, certain)
 
     # -- pruning -------------------------------------------------------------------------
 

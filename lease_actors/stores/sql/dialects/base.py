@@ -48,6 +48,9 @@ class Dialect(ABC):
     """Whether ``tenure`` is kept and locked, so that guards and batches pass each other by.
     Where a guard is a plain write, nothing of it is ever seen."""
 
+    names: ClassVar[tuple[str, ...]]
+    """What SQLAlchemy calls this kind of database."""
+
     def __init__(
         self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
     ) -> None:
@@ -168,3 +171,26 @@ class Dialect(ABC):
     def is_lost(self, error: BaseException) -> bool:
         """Does the error mean that the connection is gone, and others of the pool with it?"""
         return False
+
+    # -- guards: on connections of the user's ----------------------------------------------
+
+    def is_same_place(self, connection: sa.Connection) -> bool:
+        """Is it no copy that the connection leads to?"""
+        return True
+
+    def reads_lock(self, connection: sa.Connection) -> bool:
+        """Does a plain SELECT in that transaction lock what it reads?"""
+        return False
+
+    def may_pass(self, error: exc.DBAPIError) -> bool:
+        """Does that error say nothing of the tables?"""
+        return isinstance(self.failure(error), StorePassing)
+
+    @abstractmethod
+    def is_read_only(self, error: BaseException) -> bool:
+        """Was something refused because the transaction, or the server, may not write?"""
+
+    def serialization_failure(self, dbapi: Any, text: str) -> BaseException:
+        """What the driver raises when a transaction cannot be put in order with the others."""
+        error: BaseException = dbapi.OperationalError(text)
+        return error

@@ -21,6 +21,8 @@ from lease_actors.stores.sql.dialects.server import ServerDialect, message
 __all__ = ["MysqlDialect"]
 
 _TAKEN = 1062
+_DEADLOCK = 1213
+_READ_ONLY = frozenset({1290, 1792, 1836})
 _LOCKED = frozenset({1205, 3572})
 _LOST = frozenset({0, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
 _PASSING = _LOST | {
@@ -60,6 +62,7 @@ _KEPT, _LOCK = "lease_limits", "lease_lock"
 class MysqlDialect(ServerDialect):
     """A MariaDB server of version 10.6 or later, or MySQL 8."""
 
+    names = ("mysql", "mariadb")
     drivers = ("pymysql", "mysqldb")
 
     @classmethod
@@ -135,6 +138,18 @@ class MysqlDialect(ServerDialect):
         # MySQL has no limit on transactions that stand still, only one on connections that do:
         # that cannot be set for as long as they are in the pool.
         return self.owned and _is_mariadb(driver)
+
+    # -- guards --------------------------------------------------------------------------
+
+    def reads_lock(self, connection: sa.Connection) -> bool:
+        return connection.get_isolation_level() == "SERIALIZABLE"
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return _code(error) in _READ_ONLY
+
+    def serialization_failure(self, dbapi: Any, text: str) -> BaseException:
+        error: BaseException = dbapi.OperationalError(_DEADLOCK, text)
+        return error
 
     # -- failures ------------------------------------------------------------------------
 

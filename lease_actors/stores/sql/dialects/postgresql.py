@@ -57,6 +57,7 @@ _ADVICE = {
 class PostgresqlDialect(ServerDialect):
     """A PostgreSQL server of version 13 or later."""
 
+    names = ("postgresql",)
     drivers = ("psycopg",)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -140,6 +141,17 @@ class PostgresqlDialect(ServerDialect):
     def listen(self, start: str, heard: Heard) -> Listener | None:
         return None
 
+    # -- guards --------------------------------------------------------------------------
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return _code(error) == "25006"
+
+    def serialization_failure(self, dbapi: Any, text: str) -> BaseException:
+        kinds = getattr(dbapi, "errors", dbapi)  # psycopg has a class for each code
+        kind = getattr(kinds, "SerializationFailure", dbapi.OperationalError)
+        error: BaseException = kind(text)
+        return error
+
     # -- failures ------------------------------------------------------------------------
 
     def is_lost(self, error: BaseException) -> bool:
@@ -164,6 +176,11 @@ class PostgresqlDialect(ServerDialect):
 
 
 _COMMIT = Call("COMMIT")
+
+
+def _code(error: BaseException) -> str | None:
+    code: str | None = getattr(error, "sqlstate", getattr(error, "pgcode", None))
+    return code
 
 
 def _is_operational(error: BaseException) -> bool:

@@ -43,6 +43,7 @@ _ADVICE = {
 class SqliteDialect(Dialect):
     """A file on this machine. A guard is a write here: it keeps every batch out until it ends."""
 
+    names = ("sqlite",)
     _time: MachineTime | None = None
     _file: str = ""
     _identity: tuple[int, int] | None = None
@@ -206,6 +207,16 @@ class SqliteDialect(Dialect):
         if self._time is None:
             raise StoreError(f"cannot tell the time of {self.place}: open(clock) the store first")
         return self._time.now()
+
+    # -- guards --------------------------------------------------------------------------
+
+    def is_same_place(self, connection: sa.Connection) -> bool:
+        rows = connection.exec_driver_sql("PRAGMA database_list").fetchall()
+        file = next(str(row[2] or "") for row in rows if row[1] == "main")
+        return _identity(file) is not None and _identity(file) == self._identity
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return _code(error) & 0xFF == _READONLY
 
     # -- failures ------------------------------------------------------------------------
 
