@@ -10,7 +10,6 @@ from lease_actors.actors.transactor import Transactor
 from lease_actors.actors.work import Decider, Work
 from lease_actors.observability.events import BatchBegan, BatchEnded
 
-
 _PATIENCE = 2.0
 """Seconds for which the closing of the store waits for others who use it."""
 
