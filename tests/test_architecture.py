@@ -27,6 +27,7 @@ HOUSE = (
     "manager",
     "crew",
     "dump",
+    "fencing",
     "capabilities",
     "held",
     "lease",
