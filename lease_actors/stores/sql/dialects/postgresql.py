@@ -18,6 +18,7 @@ from lease_actors.errors import StoreError
 from lease_actors.stores.base import Heard, Listener, StorePassing
 from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.dialects.base import Options
+from lease_actors.stores.sql.dialects.postgresql_notices import PostgresqlListener, notify
 from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
 __all__ = ["PostgresqlDialect"]
@@ -135,10 +136,10 @@ class PostgresqlDialect(ServerDialect):
     # -- telling others ------------------------------------------------------------------
 
     def notify(self, start: str, notices: Sequence[Notice]) -> list[Call]:
-        return []
+        return notify(self._channel, start, notices)
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
-        return None
+        return PostgresqlListener(self.engine, self._channel, start, heard)
 
     # -- failures ------------------------------------------------------------------------
 
