@@ -77,11 +77,6 @@ class Statement:
         """Run it; how many rows it has changed."""
         return int(self.call(*arguments).run(connection).rowcount)
 
-    def many(self, connection: sa.Connection, arguments: list[tuple[Any, ...]]) -> None:
-        """Run it for each of these, if there are any."""
-        for call in self.calls(arguments):
-            call.run(connection)
-
     def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._order is None:
             return arguments
@@ -96,6 +91,8 @@ class Compiler:
         if not dialect.positional:
             dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]
         self._dialect = dialect
+        self.name: str = dialect.name
+        """Of the database, as SQLAlchemy calls it."""
 
     def __call__(self, statement: sa.ClauseElement, *names: str) -> Statement:
         """Compile it; ``names`` is the order in which its arguments will be given."""

@@ -48,7 +48,7 @@ def prune_leases(
         orphans = statements.orphans.rows(connection, after, hand or _LAST, limit)
         _drop_tenures(connection, statements, [*idle, *(row[0] for row in orphans)])
     if idle:
-        statements.drop_lease.many(connection, [(lease,) for lease in sorted(idle)])
+        statements.drop_lease.run(connection, [(lease,) for lease in sorted(idle)])
         statements.raise_floor.count(connection, max(idle.values()))
     return len(idle), hand
 
@@ -70,7 +70,7 @@ def _drop_tenures(connection: sa.Connection, statements: Statements, leases: Seq
     newest = statements.newest_tenure.one(connection)
     wanted = sorted(lease for lease in leases if lease != newest)
     free = [row[0] for row in statements.lock_tenures.run(connection, wanted)]
-    statements.drop_tenure.many(connection, [(lease,) for lease in sorted(free)])
+    statements.drop_tenure.run(connection, [(lease,) for lease in sorted(free)])
 
 
 def _is_idle(columns: Sequence[Any], before: Instant) -> bool:
@@ -87,5 +87,5 @@ def prune_starts(
     newest = statements.newest_start.one(connection)
     old: list[Any] = statements.old_starts.rows(connection, now - STARTS_KEPT, limit)
     gone = [(row[0], row[1]) for row in old if row[1] != newest]
-    statements.drop_start.many(connection, gone)
-    statements.drop_absence.many(connection, [(start,) for start, _ in gone])
+    statements.drop_start.run(connection, gone)
+    statements.drop_absence.run(connection, [(start,) for start, _ in gone])

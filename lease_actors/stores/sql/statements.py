@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lease_actors.stores.sql.compiled import Compiler, arg
+from lease_actors.stores.sql.many import add_for_each, delete, insert, update
 from lease_actors.stores.sql.rows import STATE_COLUMNS
 from lease_actors.stores.sql.tables import Tables
 
@@ -134,18 +135,22 @@ class Statements:
                 .with_for_update(skip_locked=True, key_share=True)
             )
         )
-        self.set_tenure = compile(
-            tenure.update().values(term=arg("term")).where(tenure.c.lease_id == arg("id")),
-            *("term", "id"),
-        )
-        new = sa.select(leases.c.id, sa.cast(arg("term"), sa.BigInteger)).where(
-            leases.c.key_hash == arg("hash")
-        )
-        self.add_tenure = compile(
-            tenure.insert().from_select(["lease_id", "term"], new), *("term", "hash")
+        held = leases.c.holder.is_not(None) & leases.c.offer_start.is_(None)
+        now = _ZERO if self._clock is None else self._clock  # without a clock nobody asks ahead
+        overdue = (leases.c.pins == _ZERO) & (leases.c.expiry <= now)
+
+        def terms_of(items: list[sa.BindParameter[Any]], *which: Any) -> Any:
+            ids = sa.select(leases.c.id).where(leases.c.key_hash.in_(items), *which)
+            terms = sa.select(tenure.c.lease_id).where(tenure.c.lease_id.in_(ids))
+            return terms.with_for_update(skip_locked=True, key_share=True, of=tenure)
+
+        # For whoever asks before it has seen the rows: at least those that can change.
+        self.lock_terms = compile.sized(terms_of)
+        self.lock_unsure_terms = compile.sized(
+            lambda items: terms_of(items, ~held | leases.c.ending.is_not(None) | overdue)
         )
         self.newest_tenure = compile(sa.select(sa.func.max(tenure.c.lease_id)))
-        self.drop_tenure = _delete(compile, tenure, "lease_id")
+        self.drop_tenure = delete(compile, tenure, "lease_id")
         orphan = tenure.outerjoin(leases, leases.c.id == tenure.c.lease_id)
         self.orphans = compile(
             sa.select(tenure.c.lease_id)
@@ -203,18 +208,17 @@ class Statements:
 
     def _add_writes(self) -> None:
         compile, t = self._compile, self._tables
-        added = ("key_hash", "scope", "namespace", "model", "lease", *STATE_COLUMNS)
-        self.add_lease = compile(t.leases.insert().values({n: arg(n) for n in added}), *added)
-        self.update_lease = compile(
-            t.leases.update()
-            .values({n: arg(n) for n in STATE_COLUMNS})
-            .where(t.leases.c.id == arg("id")),
-            *(*STATE_COLUMNS, "id"),
+        names = ("key_hash", "scope", "namespace", "model", "lease", *STATE_COLUMNS)
+        self.add_lease = insert(compile, t.leases, *names)
+        self.update_lease = update(compile, t.leases, "id", *STATE_COLUMNS)
+        self.add_waiter = insert(compile, t.queue)
+        self.drop_waiter = delete(compile, t.queue, "lease_id", "place")
+        self.add_pin = insert(compile, t.pins)
+        self.drop_pin = delete(compile, t.pins, "lease_id", "entity")
+        self.set_tenure = update(compile, t.tenure, "lease_id", "term")
+        self.add_tenure = add_for_each(
+            compile, t.tenure, "term", t.leases.c.key_hash, t.leases.c.id
         )
-        self.add_waiter = _insert(compile, t.queue)
-        self.drop_waiter = _delete(compile, t.queue, "lease_id", "place")
-        self.add_pin = _insert(compile, t.pins)
-        self.drop_pin = _delete(compile, t.pins, "lease_id", "entity")
 
     def _add_pruning(self) -> None:
         compile, t = self._compile, self._tables
@@ -227,7 +231,7 @@ class Statements:
             .with_for_update(skip_locked=True),
             *("after", "limit"),
         )
-        self.drop_lease = _delete(compile, leases, "id")
+        self.drop_lease = delete(compile, leases, "id")
         self.raise_floor = compile(
             floor.update().values(term=arg("term")).where(floor.c.term < arg("term")), "term"
         )
@@ -239,14 +243,5 @@ class Statements:
             .limit(arg("limit")),
             *("before", "limit"),
         )
-        self.drop_start = _delete(compile, starts, "id", "seen")
-        self.drop_absence = _delete(compile, t.absences, "start_id")
-
-
-def _insert(compile: Compiler, table: sa.Table) -> Any:
-    names = [c.name for c in table.columns]
-    return compile(table.insert().values({n: arg(n) for n in names}), *names)
-
-
-def _delete(compile: Compiler, table: sa.Table, *names: str) -> Any:
-    return compile(table.delete().where(*(table.c[n] == arg(n) for n in names)), *names)
+        self.drop_start = delete(compile, starts, "id", "seen")
+        self.drop_absence = delete(compile, t.absences, "start_id")

@@ -51,6 +51,8 @@ class Writes:
             before = loaded.states[state.key]
             if state is not before:
                 self._add(before, state)
+        # In one order for everybody: two that make the same rows would wait for each other.
+        self._created.sort(key=lambda state: digest(state.key))
 
     @property
     def created(self) -> list[Key]:

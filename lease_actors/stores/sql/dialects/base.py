@@ -51,6 +51,9 @@ class Dialect(ABC):
     names: ClassVar[tuple[str, ...]]
     """What SQLAlchemy calls this kind of database."""
 
+    asks_ahead: ClassVar[bool] = False
+    """Whether a round trip saved is worth a statement that may find nothing to do."""
+
     def __init__(
         self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
     ) -> None:

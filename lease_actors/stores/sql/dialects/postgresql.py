@@ -18,6 +18,7 @@ from lease_actors.errors import StoreError
 from lease_actors.stores.base import Heard, Listener, StorePassing
 from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.dialects.base import Options
+from lease_actors.stores.sql.dialects.postgresql_notices import PostgresqlListener, notify
 from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
 __all__ = ["PostgresqlDialect"]
@@ -59,18 +60,13 @@ class PostgresqlDialect(ServerDialect):
 
     names = ("postgresql",)
     drivers = ("psycopg",)
+    asks_ahead = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        lock = round(self.options.lock_timeout * 1000)
-        self._opening = [
-            Call("BEGIN ISOLATION LEVEL READ COMMITTED"),
-            Call(
-                f"SELECT set_config('lock_timeout', '{lock}', true),"
-                " set_config('statement_timeout', '5000', true),"
-                " set_config('idle_in_transaction_session_timeout', '2000', true)"
-            ),
-        ]
+        limits = _limits(self.options).items()
+        local = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits)
+        self._limit = Call(f"SELECT {local}")
         where = f"{self.tables.metadata.schema or ''}.{self.tables.leases.name}"
         self._channel = "lease_" + hashlib.sha256(where.encode()).hexdigest()[:16]
 
@@ -85,11 +81,14 @@ class PostgresqlDialect(ServerDialect):
 
     @classmethod
     def configure(cls, engine: sa.Engine, options: Options) -> None:
-        from lease_actors.stores.sql.dialects.psycopg_connection import connect
+        from lease_actors.stores.sql.dialects.psycopg_connection import Limits, connect
+
+        values = _limits(options).items()
+        limits = Limits(options.reply_timeout, "; ".join(f"SET {n} = {v}" for n, v in values))
 
         @event.listens_for(engine, "do_connect")
         def do_connect(dialect: object, record: object, args: Any, kwargs: Any) -> Any:
-            return connect(options.reply_timeout, *args, **kwargs)
+            return connect(limits, *args, **kwargs)
 
     def clock_expression(self) -> sa.ColumnElement[int]:
         # clock_timestamp(), as now() is as old as the transaction.
@@ -107,21 +106,29 @@ class PostgresqlDialect(ServerDialect):
         if not connection.in_transaction():
             connection.begin()
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 60000")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 60000")
         key = int.from_bytes(
             hashlib.sha256(self._channel.encode()).digest()[:8], "big", signed=True
         )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
 
     def opening(self, connection: sa.Connection) -> list[Call]:
-        return self._opening
+        from lease_actors.stores.sql.dialects.psycopg_connection import is_direct
+
+        # Where the session may be anybody's the limits are set for this transaction alone.
+        if is_direct(connection.connection.driver_connection):
+            return [_BEGIN]
+        return [_BEGIN, self._limit]
 
     def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
-        """In pipeline mode: one round trip. The first that fails is what is raised."""
-        if len(calls) < 2:
-            return [call.run(connection) for call in calls]
+        """In one round trip. The first that fails is what is raised."""
+        from lease_actors.stores.sql.dialects.psycopg_connection import exchange
+
+        if not calls:
+            return []
         driver: Any = connection.connection.driver_connection
-        with driver.pipeline():
-            return [call.run(connection) for call in calls]
+        return list(exchange(driver, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
         self.together(connection, [*calls, _COMMIT])
@@ -136,10 +143,10 @@ class PostgresqlDialect(ServerDialect):
     # -- telling others ------------------------------------------------------------------
 
     def notify(self, start: str, notices: Sequence[Notice]) -> list[Call]:
-        return []
+        return notify(self._channel, start, notices)
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
-        return None
+        return PostgresqlListener(self.engine, self._channel, start, heard)
 
     # -- guards --------------------------------------------------------------------------
 
@@ -175,7 +182,16 @@ class PostgresqlDialect(ServerDialect):
         )
 
 
-_COMMIT = Call("COMMIT")
+_BEGIN, _COMMIT = Call("BEGIN ISOLATION LEVEL READ COMMITTED"), Call("COMMIT")
+
+
+def _limits(options: Options) -> dict[str, int]:
+    """What a transaction may take, in milliseconds: for a lock, for a statement, standing still."""
+    return {
+        "lock_timeout": round(options.lock_timeout * 1000),
+        "statement_timeout": 5000,
+        "idle_in_transaction_session_timeout": 2000,
+    }
 
 
 def _code(error: BaseException) -> str | None:
