@@ -242,7 +242,7 @@ class Crew:
         self._stopped.set()
 
     def _actors(self) -> list[pykka.ActorRef[Any]]:
-        return [self.manager, self.expiry, self.keeper, *self._secretaries.values()]
+        return [self.manager, self.expiry, *self._secretaries.values(), self.keeper]
 
     def _close_store(self) -> None:
         try:
