@@ -15,6 +15,7 @@ from acceptance.conftest import OpenManager
 from acceptance.support import NS, settle
 from support.faults import PATIENCE, Fault, FaultyStore, Hang, HangAfterCommit, passing, raises
 from support.managers import advance_until, managing
+from support.story import Story
 
 from lease_actors import (
     ClaimDenied,
@@ -30,28 +31,6 @@ from lease_actors.actors.manager import Errands
 from lease_actors.capabilities import Claimer
 from lease_actors.held import Hold
 from lease_actors.testing import FakeClock
-
-
-class Story:
-    """What the callbacks of a hold have told, in order."""
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-        self._changed = threading.Condition()
-
-    def tell(self, what: str) -> None:
-        with self._changed:
-            self.told.append(what)
-            self._changed.notify_all()
-
-    def endangered(self) -> None:
-        self.tell("endangered")
-
-    def of(self, count: int) -> list[str]:
-        """So many things that were told, as soon as they were."""
-        with self._changed:
-            assert self._changed.wait_for(lambda: len(self.told) >= count, PATIENCE), self.told
-            return list(self.told)
 
 
 @pytest.fixture
