@@ -116,7 +116,7 @@ class KeeperActor(LeaseActor):
                 break
             entry = heapq.heappop(self._heap)
             if _is_current(entry) and kept.renewal is None:
-                kept.renewal = Renewal(kept, self._answered)
+                kept.renewal = Renewal(kept, now, self._answered)
                 renewals.append(kept.renewal)
         if renewals:
             self._on_its_way += len(renewals)
