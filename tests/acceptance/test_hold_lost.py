@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from lease_actors import (
     MemoryStore,
     Pinner,
     Store,
+    SystemClock,
 )
 from lease_actors.actors.manager import Errands
 from lease_actors.capabilities import Claimer
@@ -316,6 +318,40 @@ def test_after_a_suspension_a_store_that_is_silent_is_not_waited_for(story: Stor
         faulty.always(None)
         hang.release()
         settle(manager)
+
+
+class DrowsyClock(SystemClock):
+    """The clock of a machine that can be put to sleep: time passes, and nobody is woken."""
+
+    slept = 0
+
+    def steady(self) -> int:
+        return super().steady() + self.slept
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock counts sleep here")
+def test_after_the_machine_has_slept_the_alarm_rings_soon(story: Story) -> None:
+    clock = DrowsyClock()
+    with (
+        Manager(ManagerConfig(MemoryStore(), clock=clock)) as manager,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story, 3600) as held,
+    ):
+        threading.Event().wait(0.05)  # for the alarm to fall asleep; if it has not, no harm
+        clock.slept = 4000 * 10**6
+        assert held.lost.wait(PATIENCE)
+        is_lost(held, "expired")
+
+
+def test_after_the_machine_has_slept_a_check_knows_at_once(story: Story) -> None:
+    clock = DrowsyClock()
+    with (
+        Manager(ManagerConfig(MemoryStore(), clock=clock)) as manager,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story, 3600) as held,
+    ):
+        clock.slept = 4000 * 10**6
+        is_lost(held, "expired")
 
 
 # -- and otherwise ----------------------------------------------------------------------
