@@ -333,7 +333,7 @@ class DrowsyClock(SystemClock):
 def test_after_the_machine_has_slept_the_alarm_rings_soon(story: Story) -> None:
     clock = DrowsyClock()
     with (
-        Manager(ManagerConfig(MemoryStore(), clock=clock)) as manager,
+        Manager(ManagerConfig(MemoryStore(), clock=clock, attempt_timeout=300)) as manager,
         pytest.raises(LeaseLost),
         hold(manager.claimer(NS), story, 3600) as held,
     ):
