@@ -8,9 +8,9 @@ commit. Every connection is back in its pool, in no transaction, when a call ret
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, Waiter
 from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
 from lease_actors.stores.sql.address import describe, make_engine, resolve
-from lease_actors.stores.sql.dialects import Options
+from lease_actors.stores.sql.dialects import Dialect, Options
 from lease_actors.stores.sql.load import load
 from lease_actors.stores.sql.pruning import prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
@@ -28,6 +28,8 @@ from lease_actors.stores.sql.tables import make_tables
 from lease_actors.stores.sql.write import Writes
 
 __all__ = ["SqlStore"]
+
+T = TypeVar("T")
 
 
 class SqlStore:
@@ -102,6 +104,13 @@ class SqlStore:
                 check_schema(connection, self._dialect)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
+
+    def administer(self, work: Callable[[sa.Connection, Dialect], T], *, create: bool = False) -> T:
+        """What ``work`` returns, on a connection to whatever schema there is: ``admin`` asks so."""
+        with self._failures():
+            self._dialect.prepare(create=create)
+        with self._connection() as connection:
+            return work(connection, self._dialect)
 
     def close(self) -> None:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""
