@@ -25,6 +25,7 @@ from lease_actors.errors import (
 from lease_actors.held import ClaimFuture
 from lease_actors.lease import Lease, Waiter
 from lease_actors.manager import Manager
+from lease_actors.past import PastTenure
 from lease_actors.secretaries import Secretary, SecretaryFinder
 from lease_actors.stores import MemoryStore, SqlStore, Store
 
@@ -49,6 +50,7 @@ __all__ = [
     "MemoryStore",
     "NotHeld",
     "NotValid",
+    "PastTenure",
     "Pin",
     "Pinner",
     "Reader",

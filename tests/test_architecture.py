@@ -30,6 +30,7 @@ HOUSE = (
     "capabilities",
     "held",
     "lease",
+    "past",
     "config",
     "actors",
     "secretaries",
