@@ -89,10 +89,14 @@ class Peek:
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
     """Which ended tenures: of one lease or of all leases there, at most ``limit`` of them, ended
-    at ``since`` or later, and before ``until``."""
+    at ``since`` or later, and before ``until``.
 
-    namespace: str
-    model_uuid: str
+    No namespace and model: of all leases everywhere; ``limit`` then counts from the one that was
+    written down last, and an expiry is written down when somebody notices it.
+    """
+
+    namespace: str | None
+    model_uuid: str | None
     lease: str | None = None
     limit: int = 100
     since: Instant | None = None

@@ -153,8 +153,7 @@ class MemoryStore:
     def history(self, query: HistoryQuery) -> list[PastTenure]:
         """The tenures asked for that have ended, the last to end first."""
         with self._lock:
-            there = self._places.get((query.namespace, query.model_uuid), {})
-            return self._history.read(query, (x.state for x in there.values()), self._now())
+            return self._history.read(query, (x.state for x in self._leases.values()), self._now())
 
     def set_history(self, retention: Micros | None) -> None:
         """On for every manager on this store, or off."""

@@ -62,7 +62,7 @@ class MemoryHistory:
 
 def _is_in(past: PastTenure, query: HistoryQuery) -> bool:
     return (
-        past.key[:2] == (query.namespace, query.model_uuid)
+        (query.namespace is None or past.key[:2] == (query.namespace, query.model_uuid))
         and query.lease in (None, past.key.lease)
         and (query.since is None or query.since <= past.ended_at)
         and (query.until is None or past.ended_at < query.until)

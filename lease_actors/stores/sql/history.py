@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lease_actors.core.model import Instant, Key, Micros, PastTenure
 from lease_actors.stores.base import HistoryQuery
 from lease_actors.stores.past import latest
-from lease_actors.stores.sql.compiled import Compiler, arg
+from lease_actors.stores.sql.compiled import Compiler, Statement, arg
 from lease_actors.stores.sql.rows import digest, scope_of
 from lease_actors.stores.sql.tables import Tables
 
@@ -25,6 +25,7 @@ _NAMES = ("namespace", "model", "lease")
 _PAST = ("holder", "term", "granted_at", "ended_at", "ended")
 _COLUMNS = ("key_hash", "scope", *_NAMES, *_PAST)
 _ZERO = sa.literal_column("0", sa.Integer)
+_EXPIRED = sa.literal_column("'expired'", sa.String)
 _FOREVER = 2**63 - 1
 
 
@@ -44,17 +45,21 @@ class History:
             "limit",
         )
         self._drop = compile(history.delete().where(history.c.id <= arg("id")), "id")
-        recorded, unrecorded = _reads(tables)
-        of_lease = ("hash", "since", "until", "limit")
-        of_scope = ("scope", "namespace", "model", "since", "until", "limit")
-        leases = tables.leases
+        bounds, leases = ("since", "until", "limit"), tables.leases
+        recorded, unrecorded = _recorded(history), _unrecorded(leases)
+        scope = ("scope", "namespace", "model")
+        order, due = (history.c.ended_at.desc(), history.c.id.desc()), leases.c.expiry.desc()
         self._of_lease = (
-            compile(unrecorded.where(leases.c.key_hash == arg("hash")), *of_lease),
-            compile(recorded.where(history.c.key_hash == arg("hash")), *of_lease),
+            compile(_of_lease(unrecorded, leases).order_by(due), "hash", *bounds),
+            compile(_of_lease(recorded, history).order_by(*order), "hash", *bounds),
         )
         self._of_scope = (
-            compile(unrecorded.where(*_in_scope(leases)), *of_scope),
-            compile(recorded.where(*_in_scope(history)), *of_scope),
+            compile(_of_scope(unrecorded, leases).order_by(due), *scope, *bounds),
+            compile(_of_scope(recorded, history).order_by(*order), *scope, *bounds),
+        )
+        self._of_all = (
+            compile(unrecorded.order_by(due), *bounds),
+            compile(recorded.order_by(history.c.id.desc()), *bounds),  # no index over all instants
         )
 
     # -- the setting ---------------------------------------------------------------------
@@ -108,8 +113,8 @@ class History:
         self, connection: sa.Connection, query: HistoryQuery, now: Instant
     ) -> list[PastTenure]:
         """What is recorded, and what is over by ``now`` though nobody has tidied it away."""
-        unrecorded, recorded = self._of_scope if query.lease is None else self._of_lease
-        place, rows = _place(query), []
+        (unrecorded, recorded), place = self._where(query)
+        rows = []
         since = 0 if query.since is None else query.since
         until = _FOREVER if query.until is None else query.until
         if self.retention(connection) is not None:
@@ -119,38 +124,42 @@ class History:
         rows += recorded.rows(connection, (*place, since, until, query.limit))
         return latest(map(_past, rows), query.limit)
 
+    def _where(self, query: HistoryQuery) -> tuple[tuple[Statement, Statement], tuple[Any, ...]]:
+        """The statements about those leases, of what is unrecorded and recorded; and which."""
+        if query.namespace is None or query.model_uuid is None:
+            return self._of_all, ()
+        names = query.namespace, query.model_uuid
+        if query.lease is None:
+            return self._of_scope, (scope_of(*names), *names)
+        return self._of_lease, (digest(Key(*names, query.lease)),)
 
-def _place(query: HistoryQuery) -> tuple[Any, ...]:
-    names = query.namespace, query.model_uuid
-    if query.lease is None:
-        return (scope_of(*names), *names)
-    return (digest(Key(*names, query.lease)),)
+
+def _recorded(history: sa.Table) -> sa.Select[Any]:
+    rows = sa.select(*(history.c[name] for name in (*_NAMES, *_PAST)))
+    return _within(rows, history.c.ended_at)
 
 
-def _reads(tables: Tables) -> tuple[sa.Select[Any], sa.Select[Any]]:
-    history, leases = tables.history, tables.leases
-    recorded = sa.select(*(history.c[name] for name in (*_NAMES, *_PAST)))
-    unrecorded = sa.select(
-        *(leases.c[name] for name in (*_NAMES, "holder", "term", "granted_at", "expiry")),
-        sa.literal_column("'expired'", sa.String),
-    ).where(
+def _unrecorded(leases: sa.Table) -> sa.Select[Any]:
+    names = (*_NAMES, "holder", "term", "granted_at", "expiry")
+    rows = sa.select(*(leases.c[name] for name in names), _EXPIRED).where(
         leases.c.offer_start.is_(None),
         leases.c.holder.is_not(None),
         leases.c.ending.is_(None),
         leases.c.pins == _ZERO,
     )
-    return _latest(recorded, history.c.ended_at, history.c.id), _latest(
-        unrecorded, leases.c.expiry, leases.c.id
-    )
+    return _within(rows, leases.c.expiry)
 
 
-def _latest(select: sa.Select[Any], ended_at: Any, tie: Any) -> sa.Select[Any]:
-    within = select.where(ended_at >= arg("since"), ended_at < arg("until"))
-    return within.order_by(ended_at.desc(), tie.desc()).limit(arg("limit"))
+def _within(rows: sa.Select[Any], ended_at: sa.Column[Any]) -> sa.Select[Any]:
+    return rows.where(ended_at >= arg("since"), ended_at < arg("until")).limit(arg("limit"))
 
 
-def _in_scope(table: sa.Table) -> tuple[Any, ...]:
-    return (
+def _of_lease(rows: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+    return rows.where(table.c.key_hash == arg("hash"))
+
+
+def _of_scope(rows: sa.Select[Any], table: sa.Table) -> sa.Select[Any]:
+    return rows.where(
         table.c.scope == arg("scope"),
         table.c.namespace == arg("namespace"),
         table.c.model == arg("model"),
@@ -160,9 +169,7 @@ def _in_scope(table: sa.Table) -> tuple[Any, ...]:
 def _copy(tables: Tables) -> sa.Insert:
     leases = tables.leases
     kept = ("key_hash", "scope", *_NAMES, "holder", "term", "granted_at", "expiry")
-    row = sa.select(
-        *(leases.c[name] for name in kept), sa.literal_column("'expired'", sa.String)
-    ).where(leases.c.id == arg("id"))
+    row = sa.select(*(leases.c[name] for name in kept), _EXPIRED).where(leases.c.id == arg("id"))
     return tables.history.insert().from_select(_COLUMNS, row)
 
 

@@ -129,6 +129,10 @@ class HistoryCases:
         assert keys_of(store.history(HistoryQuery("ns2", "m"))) == [keys[2]]
         assert set(keys_of(store.history(HistoryQuery("ns", "m")))) == {keys[0], keys[3]}
         assert store.history(HistoryQuery("ns", "m2")) == []
+        everywhere = store.history(HistoryQuery(None, None))
+        assert set(keys_of(everywhere)) == {*keys, Key("ns", "m3", "a")}
+        assert len(store.history(HistoryQuery(None, None, limit=2))) == 2
+        assert keys_of(store.history(HistoryQuery(None, None, until=2))) == []
 
     @pytest.mark.parametrize("alike", ALIKE.values(), ids=ALIKE)
     def test_records_of_names_alike_are_apart(self, store: Store, alike: tuple[str, str]) -> None:
