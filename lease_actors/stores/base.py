@@ -208,7 +208,7 @@ class Store(Protocol):
         kept for that long; None: no more, and what is recorded stays for as long as it was to.
 
         The record is written in the transaction that ends the tenure: never one without the
-        other. Transactions under way may still do as it was before.
+        other. Transactions under way may still do as it was before. Raises ``NotValid``.
         """
         ...
 

@@ -6,9 +6,10 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 from lease_actors.core.model import Instant, LeaseState, Micros, PastTenure
+from lease_actors.errors import NotValid
 from lease_actors.stores.base import HistoryQuery
 
-__all__ = ["MemoryHistory", "latest", "overdue"]
+__all__ = ["MemoryHistory", "check_retention", "latest", "overdue"]
 
 
 def overdue(state: LeaseState, now: Instant) -> PastTenure | None:
@@ -27,6 +28,17 @@ def latest(found: Iterable[PastTenure], limit: int) -> list[PastTenure]:
     return sorted(once.values(), key=lambda past: past.ended_at, reverse=True)[:limit]
 
 
+def check_retention(retention: Micros | None) -> None:
+    """Refuse (``NotValid``) what cannot be how long records are kept, before all stumble over it."""
+    if retention is None:
+        return
+    if not isinstance(retention, int) or isinstance(retention, bool) or not 0 <= retention < 2**62:
+        raise NotValid(
+            f"cannot switch the history on: retention={retention!r} is not a number of"
+            " microseconds (None switches it off)"
+        )
+
+
 class MemoryHistory:
     """What has ended, in the order in which it was written down. Its owner has the lock."""
 
@@ -37,6 +49,7 @@ class MemoryHistory:
 
     def set(self, retention: Micros | None) -> None:
         """On, for so long; or off."""
+        check_retention(retention)
         self.retention = retention
         if retention is not None:
             self._kept = retention

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from lease_actors.core.model import Instant, Key, Micros, PastTenure
 from lease_actors.stores.base import HistoryQuery
-from lease_actors.stores.past import latest
+from lease_actors.stores.past import check_retention, latest
 from lease_actors.stores.sql.compiled import Compiler, Statement, arg
 from lease_actors.stores.sql.rows import digest, scope_of
 from lease_actors.stores.sql.tables import Tables
@@ -71,6 +71,7 @@ class History:
 
     def set(self, connection: sa.Connection, retention: Micros | None) -> None:
         """On, for so long; or off, and what is there ages as it would have."""
+        check_retention(retention)
         if retention is None:
             value = f"off {self._read_setting(connection)[1]}"
         else:

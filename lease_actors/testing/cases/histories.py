@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from itertools import chain, pairwise
 
@@ -10,8 +11,9 @@ import pytest
 
 from lease_actors.clock import Clock
 from lease_actors.core.decide import Granted
-from lease_actors.core.model import Ending, Instant, Key, LeaseState, PastTenure, Tenure
+from lease_actors.core.model import Ending, Instant, Key, LeaseState, Micros, PastTenure, Tenure
 from lease_actors.core.operations import Claim, Pin, Release, Revoke
+from lease_actors.errors import NotValid
 from lease_actors.stores.base import Changes, HistoryQuery, Store
 from lease_actors.testing.cases.reads import ALIKE
 from lease_actors.testing.cases.starts import DURATION, KEY, Start, named
@@ -40,6 +42,13 @@ class HistoryCases:
             store.close()
             store.open(clock)
             assert store.history_setting() == retention
+
+    @pytest.mark.parametrize("retention", [-1, 1.5, True, "1", timedelta(days=1), 2**62])
+    def test_a_retention_that_is_none_is_refused(self, store: Store, retention: Micros) -> None:
+        store.set_history(_YEAR)
+        with pytest.raises(NotValid, match="retention"):
+            store.set_history(retention)
+        assert store.history_setting() == _YEAR
 
     @pytest.mark.parametrize("how", ["released", "handed over"])
     def test_a_release_is_recorded(self, store: Store, how: Ending) -> None:
@@ -80,7 +89,7 @@ class HistoryCases:
         assert history(store) == []
 
     def test_what_is_pruned_over_its_expiry_is_recorded(self, store: Store) -> None:
-        store.set_history(2**60)
+        store.set_history(2**61)
         Start(store).write(LeaseState(KEY, 7, _OVER), LeaseState(named("free"), 3))
         assert store.prune(0) == 2
         assert history(store) == [PastTenure(KEY, "gone", 7, 1_000_001, 1_250_002, "expired")]
@@ -94,7 +103,7 @@ class HistoryCases:
         assert len(history(store)) == 1
 
     def test_it_is_read_from_the_last_end_backwards(self, store: Store) -> None:
-        store.set_history(2**60)
+        store.set_history(2**61)
         records = [past(lease, n) for n, lease in enumerate("abcabc", 1)]
         end(Start(store), records[2], records[0], records[5], *records[3:5], records[1])
         newest = records[::-1]
@@ -109,7 +118,7 @@ class HistoryCases:
         assert history(store, lease="z") == []
 
     def test_the_same_bounds_hold_for_what_nobody_has_tidied_away(self, store: Store) -> None:
-        store.set_history(2**60)
+        store.set_history(2**61)
         states = [LeaseState(named(f"l{n}"), 1, Tenure("h", 1, 0, n, n)) for n in range(1, 5)]
         Start(store).write(*states)
         assert leases(history(store)) == ["l4", "l3", "l2", "l1"]
@@ -119,7 +128,7 @@ class HistoryCases:
         assert history(store, lease="l2", since=3) == []
         assert history(store, lease="l2", until=2) == []
 
-    def test_it_is_that_of_one_namespace_and_model(self, store: Store) -> None:
+    def test_it_is_that_of_one_namespace_and_model_or_of_all(self, store: Store) -> None:
         store.set_history(_YEAR)
         start = Start(store)
         keys = [Key("ns", "m", "a"), Key("ns", "", "a"), Key("ns2", "m", "a"), Key("ns", "m", "b")]
