@@ -185,9 +185,9 @@ def drop(engine: sa.Engine) -> None:
         make_tables(PREFIX).metadata.drop_all(connection)
 
 
-def columns(engine: sa.Engine, table: str) -> set[str]:
+def columns(engine: sa.Engine, table: str, schema: str | None = None) -> set[str]:
     """The names of its columns."""
-    return {c["name"] for c in sa.inspect(engine).get_columns(table)}
+    return {c["name"] for c in sa.inspect(engine).get_columns(table, schema=schema)}
 
 
 def snapshot(engine: sa.Engine) -> dict[str, Any]:
