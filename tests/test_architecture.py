@@ -31,6 +31,7 @@ HOUSE = (
     "capabilities",
     "held",
     "lease",
+    "past",
     "config",
     "actors",
     "secretaries",

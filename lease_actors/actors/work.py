@@ -90,7 +90,7 @@ class Work:
         read_at = self._decider.clock.steady()
         self.verdict = Verdict(replies, decided, now, sent, read_at, unseen)
         changed = [s for key, s in decided.states.items() if s is not states[key]]
-        return Changes(changed, decided.absent, decided.notices)
+        return Changes(changed, decided.absent, decided.notices, decided.ended)
 
 
 def _without(all: Sequence[Reply[Any]], some: Sequence[Reply[Any]]) -> Sequence[Reply[Any]]:

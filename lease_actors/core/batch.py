@@ -9,8 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lease_actors.core.decide import Context, Decision, Missed, decide
-from lease_actors.core.model import ClaimId, Key, LeaseState, Need, Notice, sole_need
+from lease_actors.core.decide import Context, Decision, Ended, Missed, decide
+from lease_actors.core.model import (
+    ClaimId,
+    Key,
+    LeaseState,
+    Need,
+    Notice,
+    PastTenure,
+    sole_need,
+)
 from lease_actors.core.notices import notices
 from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
 
@@ -27,6 +35,8 @@ class Decided:
     """The starts that were found absent."""
     notices: Sequence[Notice]
     """What other managers are to be told."""
+    ended: Sequence[PastTenure] = ()
+    """The tenures that ended, in order."""
 
 
 def needs(operations: Iterable[Operation]) -> dict[Key, Need]:
@@ -59,10 +69,12 @@ def decide_batch(
     """Apply the operations in order; a process found absent is absent for all that follow."""
     current = dict(states)
     decisions: list[Decision] = []
+    ended: list[PastTenure] = []
     for op in operations:
         decision = decide(current[op.key], op, context)
         current[op.key] = decision.state
         decisions.append(decision)
+        ended += [past_tenure(e) for e in decision.effects if isinstance(e, Ended)]
         missed = {e.start for e in decision.effects if isinstance(e, Missed)}
         if missed:
             context = replace(context, absent=context.absent | missed)
@@ -72,4 +84,10 @@ def decide_batch(
         if state is not states[key]
         for notice in notices(states[key], state, context.start)
     ]
-    return Decided(decisions, current, context.absent, told)
+    return Decided(decisions, current, context.absent, told, ended)
+
+
+def past_tenure(end: Ended) -> PastTenure:
+    """What is to be recorded of it."""
+    tenure = end.tenure
+    return PastTenure(end.key, tenure.holder, tenure.term, tenure.granted_at, end.at, end.how)

@@ -20,6 +20,7 @@ import pytest
 from lease_actors.clock import Clock
 from lease_actors.stores.base import Store
 from lease_actors.testing.cases.batches import BatchCases, ConcurrencyCases, StateCases
+from lease_actors.testing.cases.histories import HistoryCases
 from lease_actors.testing.cases.lookouts import ListenCases, PeekCases
 from lease_actors.testing.cases.prunings import PruneCases
 from lease_actors.testing.cases.queues import AbsenceCases, QueueCases
@@ -40,6 +41,7 @@ class StoreConformance(
     PeekCases,
     ListenCases,
     PruneCases,
+    HistoryCases,
     ABC,
 ):
     """Every sentence of the ``Store`` protocol, as tests."""

@@ -40,6 +40,8 @@ class TestPostgresqlStoreOnAnEngine(StoreConformance):
 class TestPostgresqlStoreThroughPgbouncer(StoreConformance):
     """The same through PgBouncer in transaction mode."""
 
+    hears = False
+
     @pytest.fixture(autouse=True)
     def _in(self, postgresql: Databases, pgbouncer: Callable[[sa.URL], sa.URL]) -> None:
         url, self.prefix = postgresql.shared()

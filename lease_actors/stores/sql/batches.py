@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from lease_actors.core.model import Instant, Key
 from lease_actors.stores.base import Batch, StartUnknown
 from lease_actors.stores.sql.dialects import Dialect, LockedElsewhere, Taken
+from lease_actors.stores.sql.history import History
 from lease_actors.stores.sql.load import Loader
 from lease_actors.stores.sql.statements import Statements
 from lease_actors.stores.sql.write import Writes
@@ -33,9 +34,11 @@ class Batches:
         self,
         dialect: Dialect,
         statements: Statements,
+        history: History,
         connect: Callable[[], AbstractContextManager[sa.Connection]],
     ) -> None:
-        self._dialect, self._statements, self._connect = dialect, statements, connect
+        self._dialect, self._statements, self._history = dialect, statements, history
+        self._connect = connect
         self._stuck: frozenset[Key] = frozenset()
         """Rows that were locked for longer than anybody waits, when last seen: the batches that
         want them do not wait again, until they are found free."""
@@ -45,7 +48,9 @@ class Batches:
         wary = set(self._stuck.intersection(batch.needs))
         hopeless: set[Key] = set()
         for left in range(_TRIES - 1, -1, -1):
-            attempt = _Attempt(self._dialect, self._statements, batch, wary, hopeless)
+            attempt = _Attempt(
+                self._dialect, self._statements, self._history, batch, wary, hopeless
+            )
             try:
                 with self._connect() as connection:
                     applied = attempt.apply(connection)
@@ -80,6 +85,7 @@ class _Attempt:
         self,
         dialect: Dialect,
         statements: Statements,
+        history: History,
         batch: Batch,
         wary: set[Key],
         hopeless: set[Key],
@@ -90,6 +96,8 @@ class _Attempt:
         self._loader = Loader(dialect, statements, needs, wary)
         self._hopeless = hopeless
         self._dialect, self._statements, self._batch = dialect, statements, batch
+        self._history = history
+        self._recording: str | None = None
 
     @property
     def elsewhere(self) -> set[Key]:
@@ -108,6 +116,7 @@ class _Attempt:
         writes = Writes(self._loader, changes, terms=self._dialect.locks_tenures)
         self.created = writes.created
         calls = writes.calls(connection, self._statements)
+        calls += self._history.calls(connection, changes.ended, self._recording)
         if changes.notices:
             calls += self._dialect.notify(self._batch.start, changes.notices)
         self._dialect.finish(connection, calls)
@@ -127,7 +136,11 @@ class _Attempt:
             return None
         for answer in islice(answers, len(locks)):
             self._loader.see(answer.fetchall())
-        now = int(next(answers).fetchone()[0]) if server else dialect.now(None)
+        if server:
+            told, self._recording = next(answers).fetchone()
+            now = int(told)
+        else:
+            now = dialect.now(None)
         for answer in answers:
             self._loader.see_terms(answer.fetchall())
         return now

@@ -15,14 +15,19 @@ import sqlalchemy as sa
 from lease_actors.core.model import Instant, Key, Micros
 from lease_actors.stores.idle import idle_since
 from lease_actors.stores.sql.dialects import Dialect
-from lease_actors.stores.sql.rows import PINS, to_state
+from lease_actors.stores.sql.history import History
+from lease_actors.stores.sql.rows import HOLDER, PINS, to_state
 from lease_actors.stores.sql.statements import Statements
 
-__all__ = ["STARTS_KEPT", "prune_leases", "prune_starts"]
+__all__ = ["STARTS_KEPT", "prune_history", "prune_leases", "prune_starts"]
 
 STARTS_KEPT: Micros = 7 * 24 * 3600 * 1_000_000
 """So long a start that nobody waits under is remembered. One that returns later finds itself
 unknown before its batch has done anything."""
+
+_ROUNDS = 200
+"""So often one call goes on with the history. Many more tenures may have ended since the last
+call than there are leases; each round is a transaction of its own, for others want to write."""
 
 _ANY = Key("", "", "")
 _LAST = 2**62
@@ -32,6 +37,7 @@ def prune_leases(
     connection: sa.Connection,
     statements: Statements,
     dialect: Dialect,
+    history: History,
     before: Instant,
     after: int,
     limit: int,
@@ -43,11 +49,13 @@ def prune_leases(
     rows: list[Any] = statements.sweep.rows(connection, after, limit)
     hand = rows[-1][0] if len(rows) == limit else 0
     idle = {row[0]: row[1] for row in rows if _is_idle(row[1:], before)}
+    held = {row[0] for row in rows if row[1 + HOLDER] is not None}
     if dialect.locks_tenures:
         idle = _without_guarded(connection, statements, idle)
         orphans = statements.orphans.rows(connection, after, hand or _LAST, limit)
         _drop_tenures(connection, statements, [*idle, *(row[0] for row in orphans)])
     if idle:
+        history.record_overdue(connection, held.intersection(idle))
         statements.drop_lease.run(connection, [(lease,) for lease in sorted(idle)])
         statements.raise_floor.count(connection, max(idle.values()))
     return len(idle), hand
@@ -71,6 +79,18 @@ def _drop_tenures(connection: sa.Connection, statements: Statements, leases: Seq
     wanted = sorted(lease for lease in leases if lease != newest)
     free = [row[0] for row in statements.lock_tenures.run(connection, wanted)]
     statements.drop_tenure.run(connection, [(lease,) for lease in sorted(free)])
+
+
+def prune_history(
+    connection: sa.Connection, dialect: Dialect, history: History, now: Instant, limit: int
+) -> None:
+    """Forget what ended too long ago, ``limit`` records a transaction."""
+    for _ in range(_ROUNDS):
+        dialect.begin(connection)
+        more = history.prune(connection, now, limit)
+        dialect.commit(connection)
+        if not more:
+            return
 
 
 def _is_idle(columns: Sequence[Any], before: Instant) -> bool:

@@ -37,7 +37,10 @@ class Statements:
 
     def _add_starts(self) -> None:
         if self._clock is not None:
-            self.now = self._compile(sa.select(self._clock))
+            # Whether tenures that end are recorded is asked along with it: it costs no round trip.
+            meta = self._tables.meta
+            setting = sa.select(meta.c.value).where(meta.c.name == "history").scalar_subquery()
+            self.now = self._compile(sa.select(self._clock, setting))
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(

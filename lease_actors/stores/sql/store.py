@@ -8,18 +8,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import Instant, Key, LeaseState, Micros, Waiter
-from lease_actors.stores.base import Batch, Heard, Listener, Peek
+from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure, Waiter
+from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.batches import Batches
-from lease_actors.stores.sql.dialects import Options
+from lease_actors.stores.sql.dialects import Dialect, Options
 from lease_actors.stores.sql.guard import Guards
-from lease_actors.stores.sql.pruning import prune_leases, prune_starts
+from lease_actors.stores.sql.history import History
+from lease_actors.stores.sql.pruning import prune_history, prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
 from lease_actors.stores.sql.schema import check_schema, create_schema, identity_of
 from lease_actors.stores.sql.statements import Statements
@@ -27,6 +28,8 @@ from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
 
 __all__ = ["SqlStore"]
+
+T = TypeVar("T")
 
 
 class SqlStore:
@@ -71,7 +74,8 @@ class SqlStore:
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
-        self._batches = Batches(self._dialect, self._statements, self._connection)
+        self._history = History(tables, engine.dialect)
+        self._batches = Batches(self._dialect, self._statements, self._history, self._connection)
         self._guards = Guards(self._dialect, self._connection)
         self._identity = ""
         self._create = create_schema
@@ -113,6 +117,13 @@ class SqlStore:
                 self._identity = identity_of(connection, self._dialect)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
+
+    def administer(self, work: Callable[[sa.Connection, Dialect], T], *, create: bool = False) -> T:
+        """What ``work`` returns, on a connection to whatever schema there is: ``admin`` asks so."""
+        with self._failures():
+            self._dialect.prepare(create=create)
+        with self._connection() as connection:
+            return work(connection, self._dialect)
 
     def close(self) -> None:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""
@@ -235,6 +246,25 @@ class SqlStore:
         """Make the user's own transaction depend on that tenure (see ``Guards.guard``)."""
         self._guards.guard(connection_or_session, self._identity, key, holder, term, certain)
 
+    # -- the history ---------------------------------------------------------------------
+
+    def history(self, query: HistoryQuery) -> list[PastTenure]:
+        """The tenures asked for that have ended, the last to end first."""
+        with self._connection() as connection:
+            return self._history.read(connection, query, self._dialect.now(connection))
+
+    def set_history(self, retention: Micros | None) -> None:
+        """On for every manager on this database, or off."""
+        with self._connection() as connection:
+            self._dialect.begin(connection)
+            self._history.set(connection, retention)
+            self._dialect.commit(connection)
+
+    def history_setting(self) -> Micros | None:
+        """For how long ended tenures are kept; None: the history is off."""
+        with self._connection() as connection:
+            return self._history.retention(connection)
+
     # -- pruning -------------------------------------------------------------------------
 
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
@@ -243,11 +273,18 @@ class SqlStore:
             self._dialect.begin(connection)
             now = self._dialect.now(connection)
             gone, hand = prune_leases(
-                connection, self._statements, self._dialect, now - idle_for, self._hand, limit
+                connection,
+                self._statements,
+                self._dialect,
+                self._history,
+                now - idle_for,
+                self._hand,
+                limit,
             )
             prune_starts(connection, self._statements, now, limit)
             self._dialect.commit(connection)
             self._hand = hand
+            prune_history(connection, self._dialect, self._history, now, limit)
             return gone
 
     # -- connections ---------------------------------------------------------------------
