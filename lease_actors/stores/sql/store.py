@@ -239,6 +239,7 @@ class SqlStore:
         """
         self._dialect.check_place()
         with self._failures():
+            pool = self._dialect.engine.pool
             connection = self._engine.connect()
             try:
                 yield connection
@@ -247,6 +248,8 @@ class SqlStore:
                 raise
             finally:
                 connection.close()
+                if pool is not self._dialect.engine.pool and pool not in self._inherited:
+                    pool.dispose()  # it was given up meanwhile, and nobody else will look there
 
     def _undo(self, connection: sa.Connection, error: BaseException) -> None:
         if self._dialect.is_lost(error):

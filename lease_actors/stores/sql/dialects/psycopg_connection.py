@@ -55,19 +55,44 @@ class _Connection(psycopg.Connection[Any]):
     prepared: dict[str, bytes] | None = None
     """The statements that this session has, by text; None: it may be another one any time."""
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.setdefault("timeout", self.patience)
+    def wait(self, gen: Any, interval: float = 0.1, *args: Any, **kwargs: Any) -> Any:
+        if self.patience is not None:
+            gen = _limited(gen, self.patience, round(self.patience / interval))
         try:
-            return super().wait(gen, *args, **kwargs)
+            return super().wait(gen, interval, *args, **kwargs)
         except BaseException:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # in the middle of a statement: of no use to anybody
             raise
 
 
+def _limited(gen: Any, patience: float, most: int) -> Generator[Any, int, Any]:
+    """The generator, until so many intervals have gone by in silence."""
+    silent = 0
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            silent = 0 if ready else silent + 1
+            if silent > most:
+                raise psycopg.OperationalError(f"no answer within {patience:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
 def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
     """A connection that waits so many seconds at most for each answer."""
     connection = _Connection.connect(*args, **kwargs)
+    try:
+        _set_up(connection, limits)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: _Connection, limits: Limits) -> None:
     connection.patience = limits.patience
     connection.autocommit = True
     row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
@@ -79,7 +104,6 @@ def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any
     else:
         connection.prepare_threshold = None
     connection.autocommit = False
-    return connection
 
 
 def is_direct(connection: Any) -> bool:
