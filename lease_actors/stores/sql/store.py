@@ -35,7 +35,9 @@ class SqlStore:
     ``open`` if they are missing. ``table_prefix`` and ``schema`` say how and where they are
     named. For an engine of the store's own: ``busy_timeout``, the seconds that a batch waits
     for another writer of the same file; ``synchronous``, SQLite's setting of that name (less
-    than ``FULL`` may give a lease twice after a power failure).
+    than ``FULL`` may give a lease twice after a power failure); ``lock_timeout``, the seconds that
+    a batch waits for a row of a server's that somebody else has locked; ``reply_timeout``, those
+    after which a connection to a server that says nothing is given up.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
 __all__ = ["MysqlDialect"]
 
+_SCHEMA_TRIES = 12
 _TAKEN = 1062
 _LOCKED = frozenset({1205, 3572})
 _LOST = frozenset({0, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
@@ -111,9 +112,12 @@ class MysqlDialect(ServerDialect):
         """DDL commits by itself here: the lock is the session's, and given up at the end."""
         name = f"{self.place}.{self.tables.metadata.schema}.{self.tables.leases.name}"
         lock = "lease_" + hashlib.sha256(name.encode()).hexdigest()[:32]
-        if connection.exec_driver_sql(f"SELECT GET_LOCK('{lock}', 5)").scalar() != 1:
-            raise StorePassing(f"{self.place}: somebody else is making the tables")
-        connection.info[_LOCK] = lock
+        ask = f"SELECT GET_LOCK('{lock}', {max(0.5, self.options.reply_timeout / 2)})"
+        for _ in range(_SCHEMA_TRIES):
+            if connection.exec_driver_sql(ask).scalar() == 1:
+                connection.info[_LOCK] = lock
+                return
+        raise StorePassing(f"{self.place}: somebody else is making the tables")
 
     def commit(self, connection: sa.Connection) -> None:
         self._end(connection, "COMMIT")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 from psycopg import pq
@@ -22,6 +22,10 @@ __all__ = ["Answer", "Limits", "connect", "exchange", "is_direct"]
 _READ, _WRITE = 1, 2
 """What a generator of psycopg's yields, and is sent, about its socket."""
 _OK = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
+
+
+_Sent: TypeAlias = tuple[str, list[bytes | None]]
+"""A statement's text, and its arguments as they are sent."""
 
 
 class Limits(NamedTuple):
@@ -113,15 +117,18 @@ def is_direct(connection: Any) -> bool:
 
 def exchange(connection: psycopg.Connection[Any], calls: Sequence[Call]) -> list[Answer]:
     """Send them all at once; their answers in order. The first that fails is raised."""
+    encoding = connection.info.encoding
+    # All of it is encoded before any is sent: what cannot be must leave the connection as it was.
+    sent = [(call.text, [_dump(value, encoding) for value in call.arguments]) for call in calls]
     with connection.lock:
-        exchanging: Any = _exchange(connection.pgconn, connection, calls)
+        exchanging: Any = _exchange(connection.pgconn, connection, sent)
         results = connection.wait(exchanging)
     transformer = Transformer(connection)
     return [_answer(transformer, result) for result in results]
 
 
 def _exchange(
-    pgconn: Any, connection: Any, calls: Sequence[Call]
+    pgconn: Any, connection: Any, calls: Sequence[_Sent]
 ) -> Generator[int, int, list[Any]]:
     prepared: dict[str, bytes] | None = getattr(connection, "prepared", None)
     pgconn.enter_pipeline_mode()
@@ -148,13 +155,12 @@ def _exchange(
 
 
 def _send(
-    pgconn: Any, prepared: dict[str, bytes] | None, calls: Sequence[Call]
+    pgconn: Any, prepared: dict[str, bytes] | None, calls: Sequence[_Sent]
 ) -> list[str | None]:
     """Send them; of each thing sent, the text of the statement if that was to prepare it."""
     new: list[str | None] = []
     names: dict[str, bytes] = {}
-    for text, arguments, _ in calls:
-        values = [_dump(value) for value in arguments]
+    for text, values in calls:
         if prepared is None:
             pgconn.send_query_params(_dollars(text), values)
         else:
@@ -192,10 +198,10 @@ def _answer(transformer: Any, result: Any) -> Answer:
     return Answer(transformer.load_rows(0, result.ntuples, tuple), result.ntuples)
 
 
-def _dump(value: Any) -> bytes | None:
+def _dump(value: Any, encoding: str) -> bytes | None:
     """In text format; the statements say of which type each argument is."""
     if isinstance(value, str):
-        return value.encode()
+        return value.encode(encoding)
     if isinstance(value, int):
         return b"%d" % value
     return None if value is None else b"\\x" + value.hex().encode()
