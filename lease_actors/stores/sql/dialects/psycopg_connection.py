@@ -201,6 +201,8 @@ def _answer(transformer: Any, result: Any) -> Answer:
 def _dump(value: Any, encoding: str) -> bytes | None:
     """In text format; the statements say of which type each argument is."""
     if isinstance(value, str):
+        if "\0" in value:  # it would end there, and be another name
+            raise psycopg.DataError("PostgreSQL's texts cannot have a NUL in them")
         return value.encode(encoding)
     if isinstance(value, int):
         return b"%d" % value
