@@ -6,7 +6,7 @@ Every connection is back in its pool, in no transaction, when a call returns.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,8 +21,8 @@ from lease_actors.stores.sql.dialects import Dialect, Options
 from lease_actors.stores.sql.guard import Guards
 from lease_actors.stores.sql.history import History
 from lease_actors.stores.sql.pruning import prune_history, prune_leases, prune_starts
-from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
 from lease_actors.stores.sql.schema import check_schema, create_schema, identity_of
+from lease_actors.stores.sql.snapshots import Snapshots
 from lease_actors.stores.sql.statements import Statements
 from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
@@ -76,6 +76,7 @@ class SqlStore:
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
+        self._snapshots = Snapshots(self._statements)
         self._history = History(tables, engine.dialect)
         self._batches = Batches(self._dialect, self._statements, self._history, self._connection)
         self._guards = Guards(self._dialect, self._connection)
@@ -182,51 +183,25 @@ class SqlStore:
     def get(self, key: Key) -> tuple[LeaseState, Instant]:
         """A snapshot of one lease, and the time."""
         with self._connection() as connection:
-            rows = self._statements.get.rows(connection, digest(key))
-            if rows:
-                [state] = _snapshots(key.namespace, key.model_uuid, rows)
-            else:
-                state = LeaseState(key, self._statements.floor.one(connection))
-            return state, self._dialect.now(connection)
+            return self._snapshots.get(connection, key), self._dialect.now(connection)
 
-    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
-        """The leases there that have a tenure, an offer or pins."""
-        place = (scope_of(namespace, model_uuid), namespace, model_uuid)
+    def leases(
+        self, namespace: str | None, model_uuid: str | None
+    ) -> tuple[list[LeaseState], Instant]:
+        """The leases there, or everywhere, that have a tenure, an offer or pins."""
         with self._connection() as connection:
-            rows = self._statements.list.rows(connection, *place)
-            return list(_snapshots(namespace, model_uuid, rows)), self._dialect.now(connection)
+            states = self._snapshots.leases(connection, namespace, model_uuid)
+            return states, self._dialect.now(connection)
 
     def waiting(self, key: Key) -> list[Waiter]:
         """The whole queue of one lease, in order."""
         with self._connection() as connection:
-            rows = self._statements.waiting.rows(connection, digest(key))
-            return [to_waiter(row) for row in rows]
+            return self._snapshots.waiting(connection, key)
 
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
         """What concerns that start: the offers to it, these leases, whether it is absent."""
-        statements = self._statements
         with self._connection() as connection:
-            offers = [
-                (state.key, state.offer)
-                for row in statements.offers.rows(connection, start)
-                if (state := to_state(Key(*row[:3]), row[3:])).offer is not None
-            ]
-            states = self._peek_states(connection, keys)
-            absent = statements.absent.one(connection, start) is not None
-            return Peek(offers, states, absent, self._dialect.now(connection))
-
-    def _peek_states(self, connection: sa.Connection, keys: Sequence[Key]) -> list[LeaseState]:
-        rows = list(self._statements.peek.run(connection, [digest(key) for key in keys]))
-        found: dict[bytes, list[Sequence[Any]]] = {}
-        for *row, key_hash in rows:
-            found.setdefault(bytes(key_hash), []).append(row)
-        states: list[LeaseState] = []
-        for key in keys:
-            there = found.get(digest(key))
-            states += (
-                _snapshots(key.namespace, key.model_uuid, there) if there else [LeaseState(key)]
-            )
-        return states
+            return self._snapshots.peek(connection, start, keys, self._dialect.now)
 
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since."""
@@ -337,16 +312,3 @@ class SqlStore:
             if failure is None:
                 raise
             raise failure from error
-
-
-def _snapshots(
-    namespace: str, model_uuid: str, rows: Iterable[Sequence[Any]]
-) -> Iterator[LeaseState]:
-    """One state for each lease, from rows that have one pin, or none, each; in order."""
-    leases: dict[str, tuple[Sequence[Any], list[str]]] = {}
-    for row in rows:
-        _, pins = leases.setdefault(row[0], (row[2:], []))
-        if row[1] is not None:
-            pins.append(row[1])
-    for lease, (columns, pins) in leases.items():
-        yield to_state(Key(namespace, model_uuid, lease), columns, tuple(pins))
