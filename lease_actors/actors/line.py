@@ -172,7 +172,7 @@ class Line:
         self._next()
 
     def _again(self, work: Work, error: StorePassing) -> None:
-        self._decider.reached_since = None
+        self._decider.interrupt()
         if work.attempt > retry.MOST:
             self._give_up(work, error)
             return
@@ -220,7 +220,7 @@ class Line:
 
     def _draw_start(self) -> None:
         self._known = False
-        self._decider.reached_since = None
+        self._decider.interrupt()
         self._attempts.begin_anew()
 
     def _apart(self, work: Work, error: BaseException) -> None:
@@ -247,7 +247,7 @@ class Line:
 
     def unreached(self) -> None:
         """The store could not be reached by somebody else: nobody's silence is judged by that."""
-        self._decider.reached_since = None
+        self._decider.interrupt()
 
     # -- besides ---------------------------------------------------------------------------
 
