@@ -71,8 +71,9 @@ class Attempts:
         """Something else for the store."""
         self._transactor.submit(job)
 
-    def close(self) -> None:
+    def close(self, before: Callable[[], object]) -> None:
         """No more attempts; the store is closed behind the last of them, on its thread."""
+        self._transactor.submit(before)
         self._transactor.submit(self._close_store)
         self._transactor.close()
 

@@ -260,9 +260,9 @@ class Line:
         """The manager stops: what fails now is not tried for ever."""
         self._leaving = True
 
-    def close(self) -> None:
-        """Nothing is applied any more, and the store is closed."""
-        self._attempts.close()
+    def close(self, before: Callable[[], object]) -> None:
+        """Nothing is applied any more; then ``before`` is called, and the store is closed."""
+        self._attempts.close(before)
 
     def join(self, timeout: float) -> None:
         """Wait until that is done."""

@@ -201,10 +201,10 @@ class ManagerActor(LeaseActor):
 
     def on_gone(self) -> None:
         self._lookout.close()
-        self._line.close()
+        # A look that is under way would open the store anew behind its closing.
+        self._line.close(lambda: self._lookout.join(_PATIENCE))
         if self._failure is None and not self._stopping:
             self._failure = ManagerStopped("the ManagerActor was stopped from outside")
         super().on_gone()
         # Whoever waits for this thread waits for the store, too; but not for ever.
         self._line.join(_PATIENCE)
-        self._lookout.join(_PATIENCE)
