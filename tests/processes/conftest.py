@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from processes.helpers import Helper, Nursery
 
-ENGINES = ("sqlite",)
+ENGINES = ("sqlite", "postgresql", "mariadb")
 
 
 @pytest.fixture(params=ENGINES)

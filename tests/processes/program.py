@@ -51,7 +51,8 @@ class Program:
 
     def _say(self, **said: Any) -> None:
         with self._out:
-            print(json.dumps(said), flush=True)
+            sys.stdout.write(json.dumps(said) + "\n")
+            sys.stdout.flush()
 
     # -- the manager ---------------------------------------------------------------------
 
