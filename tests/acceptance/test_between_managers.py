@@ -173,7 +173,7 @@ def test_a_manager_that_crashed_costs_those_behind_it_one_offer_window(
         with pytest.raises(RuntimeError, match="a fault of its own"):
             crashed.wait(PATIENCE)
         assert all(future.is_settled for future in gone)
-        one.revoker(NS).revoke("db", "app-1")
+        other.revoker(NS).revoke("db", "app-1")
         assert behind.get(timeout=PATIENCE).term == 3
 
 

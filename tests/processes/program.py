@@ -136,6 +136,9 @@ class Program:
     def waiting(self, tell: Tell, lease: str) -> list[str]:
         return [w.holder for w in self.manager.reader(NS).waiting(lease)]
 
+    def now(self, tell: Tell) -> int:
+        return self.manager._config.store.now()
+
     def report(self, tell: Tell) -> dict[str, Any]:
         return self.manager.report()
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 from processes.conftest import Open
-from processes.helpers import Helper
+from processes.helpers import Asked, Helper
+from support.managers import until
 
 from lease_actors import ClaimDenied, LeasePinned, NotHeld, WaitTimeout
 
 LONG = 3600
 
 
-def queue(helper: Helper, holder: str, duration: float = LONG, **fields: object) -> object:
+def queue(helper: Helper, holder: str, duration: float = LONG, **fields: object) -> Asked:
     """Ask for a claim, and return when it is in its place."""
     fields.setdefault("wait", None)
     asked = helper.ask("claim", lease="db", holder=holder, duration=duration, **fields)
@@ -71,6 +72,7 @@ def test_a_claim_that_times_out_leaves_its_place(open_one: Open) -> None:
     patient = queue(one, "patient")
     with pytest.raises(WaitTimeout):
         hasty.value()
+    until(lambda: one.do("waiting", lease="db") == ["patient"], "its leaving")
     one.do("revoke", lease="db", holder="h0")
     assert patient.value()["term"] == 2
 

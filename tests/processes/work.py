@@ -43,7 +43,7 @@ class Record:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
     def __call__(self, what: str, **fields: Any) -> None:
-        line = json.dumps({"what": what, "who": self._who, **fields})
+        line = json.dumps({"who": self._who, "what": what, **fields})
         os.write(self._file, line.encode() + b"\n")
 
     def close(self) -> None:
