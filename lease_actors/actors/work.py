@@ -65,6 +65,8 @@ class Work:
         self.number = number
         self.replies = replies
         self.attempt = 0
+        self.pausing = False
+        """The last attempt is known to have failed, or was left behind; the next is to come."""
         self.verdict: Verdict | None = None
         self.bug: BaseException | None = None
         self.probing: BaseException | None = None

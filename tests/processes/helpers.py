@@ -6,9 +6,12 @@ import itertools
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +137,21 @@ class Helper:
         for asked in list(self._asked.values()):
             if not asked.is_answered:
                 asked.take({"error": ["RuntimeError", "its process has ended"]})
+
+
+@contextmanager
+def nobody_writes(url: str) -> Iterator[None]:
+    """On SQLite no process is in the midst of a write during the block: whoever is stopped there
+    stops all others until it goes on (so says the documentation). Elsewhere it may be anywhere.
+    """
+    if not url.startswith("sqlite"):
+        yield
+        return
+    path = url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=PATIENCE)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
 
 
 class Nursery:

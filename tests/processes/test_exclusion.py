@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from processes.conftest import Open
-from processes.helpers import Helper
+from processes.helpers import Helper, nobody_writes
 from processes.history import Tenure, prove, read
 from processes.work import LEASE, Record, locked, read_counter
 from support.managers import until
@@ -25,8 +25,8 @@ DURATION, WINDOW = 1.0, 1.0
 class Site:
     """Processes that work under one lease, and the folder in which they write it all down."""
 
-    def __init__(self, open_one: Open, folder: Path, seed: int) -> None:
-        self._open, self.folder = open_one, folder
+    def __init__(self, open_one: Open, url: str, folder: Path, seed: int) -> None:
+        self._open, self._url, self.folder = open_one, url, folder
         self._names = itertools.count(1)
         self.random = random.Random(seed)
         self.workers: dict[Helper, list[str]] = {}
@@ -71,10 +71,13 @@ class Site:
         self.add()
 
     def stop_one(self) -> None:
-        victim = self.any()
-        with self.between_steps(self.workers[victim]):
+        self.stop(self.any())
+
+    def stop(self, victim: Helper) -> None:
+        """Whatever it is at, it stands still until others have counted on."""
+        with self.between_steps(self.workers[victim]), nobody_writes(self._url):
             victim.freeze()
-        self.count_on()
+        self.count_on(2)
         victim.thaw()
 
     def revoke_one(self) -> None:
@@ -118,8 +121,8 @@ def _in_one_order(events: list[dict[str, Any]], tenures: list[Tenure]) -> None:
     assert in_order == sorted(in_order)
 
 
-def test_nobody_counts_while_another_does(open_one: Open, tmp_path: Path) -> None:
-    site = Site(open_one, tmp_path, seed=3)
+def test_nobody_counts_while_another_does(open_one: Open, url: str, tmp_path: Path) -> None:
+    site = Site(open_one, url, tmp_path, seed=3)
     happenings: list[Callable[[], None]] = [
         *(site.kill_one for _ in range(2)),
         *(site.stop_one for _ in range(3)),
@@ -135,10 +138,10 @@ def test_nobody_counts_while_another_does(open_one: Open, tmp_path: Path) -> Non
 
 
 def test_whoever_is_stopped_while_it_holds_heeds_its_deadline(
-    open_one: Open, tmp_path: Path
+    open_one: Open, url: str, tmp_path: Path
 ) -> None:
     """Not one that happens to hold: the very one that does, each time."""
-    site = Site(open_one, tmp_path, seed=4)
+    site = Site(open_one, url, tmp_path, seed=4)
     stopped = 0
     while stopped < 3:
         site.count_on(1)
@@ -146,9 +149,6 @@ def test_whoever_is_stopped_while_it_holds_heeds_its_deadline(
         victim = next((h for h, names in site.workers.items() if holder in names), None)
         if victim is None:
             continue
-        with site.between_steps(site.workers[victim]):
-            victim.freeze()
-        site.count_on(1)
+        site.stop(victim)
         stopped += 1
-        victim.thaw()
     site.close()
