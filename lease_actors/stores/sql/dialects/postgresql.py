@@ -119,8 +119,10 @@ class PostgresqlDialect(ServerDialect):
         """In pipeline mode: one round trip. The first that fails is what is raised."""
         if len(calls) < 2:
             return [call.run(connection) for call in calls]
+        from lease_actors.stores.sql.dialects.psycopg_connection import pipeline
+
         driver: Any = connection.connection.driver_connection
-        with driver.pipeline():
+        with pipeline(driver):
             return [call.run(connection) for call in calls]
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:

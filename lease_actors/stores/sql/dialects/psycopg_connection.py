@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
 from psycopg.types.numeric import Int8Dumper
 
-__all__ = ["connect"]
+__all__ = ["connect", "pipeline"]
 
 T = TypeVar("T")
 
@@ -52,3 +54,25 @@ def _is_direct(connection: psycopg.Connection[Any]) -> bool:
     row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
     connection.autocommit = False
     return row is not None and row[0] == connection.info.backend_pid
+
+
+@contextmanager
+def pipeline(connection: Any) -> Iterator[None]:
+    """Statements go together in one round trip, and the last that is sent is the Sync.
+
+    psycopg sends a Flush behind it, to be sure. But a server that has read one no longer counts
+    for how long a transaction has been idle (``idle_in_transaction_session_timeout``), and so the
+    locks of a process that is stopped just there would never be given up.
+    """
+    with connection.pipeline() as inner:
+        if isinstance(inner, psycopg.Pipeline) and hasattr(inner, "_fetch_gen"):
+            inner._exit_gen = lambda: _without_flush(inner)
+        yield
+
+
+def _without_flush(inner: Any) -> Iterator[Any]:
+    try:
+        inner._enqueue_sync()
+        yield from inner._communicate_gen()
+    finally:
+        yield from inner._fetch_gen(flush=False)
