@@ -27,6 +27,7 @@ class Databases:
     def __init__(self, url: sa.URL, server: Server | None = None) -> None:
         self.url = url
         self._server = server
+        self._shared: str | None = None
 
     @property
     def server(self) -> Server:
@@ -43,16 +44,36 @@ class Databases:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
+    def shared(self) -> tuple[sa.URL, str]:
+        """A database for many tests, and a prefix for the tables of this one: that is cheaper."""
+        if self._shared is None:
+            self._shared = self._fresh_name()
+            self.sql(f"CREATE DATABASE {self._shared}")
+        return self.url.set(database=self._shared), f"t{next(_numbers)}_"
+
+    def close(self) -> None:
+        """Drop what was shared."""
+        if self._shared is not None:
+            self._drop(self._shared)
+            self._shared = None
+
+    @staticmethod
+    def _fresh_name() -> str:
+        return f"lease_test_{os.getpid()}_{next(_numbers)}"
+
+    def _drop(self, name: str) -> None:
+        force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
+        self.sql(f"DROP DATABASE {name}{force}")
+
     @contextmanager
     def fresh(self) -> Iterator[sa.URL]:
         """An empty database, dropped afterwards."""
-        name = f"lease_test_{os.getpid()}_{next(_numbers)}"
+        name = self._fresh_name()
         self.sql(f"CREATE DATABASE {name}")
         try:
             yield self.url.set(database=name)
         finally:
-            force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
-            self.sql(f"DROP DATABASE {name}{force}")
+            self._drop(name)
 
 
 def missing(what: str) -> None:
@@ -111,6 +132,7 @@ def postgresql() -> Iterator[Databases]:
     given = _given("POSTGRESQL", "postgresql+psycopg")
     if given is not None:
         yield given
+        given.close()
         return
     with run_postgresql("fsync=off", "max_connections=200") as databases:
         yield databases
@@ -175,6 +197,7 @@ def mariadb() -> Iterator[Databases]:
     given = _given("MARIADB", "mariadb+pymysql")
     if given is not None:
         yield given
+        given.close()
         return
     fast = ("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M")
     with run_mariadb(*fast, "--max-connections=300") as databases:
@@ -189,12 +212,13 @@ def mariadb_url(mariadb: Databases) -> Iterator[sa.URL]:
 
 
 @pytest.fixture(scope="session")
-def mysql() -> Databases:
+def mysql() -> Iterator[Databases]:
     """The MySQL that ``LEASE_ACTORS_TEST_MYSQL_URL`` names: there is no other way to one."""
     given = _given("MYSQL", "mysql+pymysql")
     if given is None:
         pytest.skip("no MySQL: name one in LEASE_ACTORS_TEST_MYSQL_URL")
-    return given
+    yield given
+    given.close()
 
 
 @pytest.fixture

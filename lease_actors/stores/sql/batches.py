@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -119,14 +120,17 @@ class _Attempt:
         seen = () if server else (dialect.now(None),)
         opening = dialect.opening(connection)
         calls = [*opening, statements.advance.call(batch.number, batch.start, *seen)]
-        locks = self._loader.locks()
+        locks, terms = self._loader.locks(), self._loader.terms()
         clock = [statements.now.call()] if server else []
-        answers = dialect.together(connection, calls + locks + clock)[len(opening) :]
-        if not answers[0].rowcount:
+        answers = iter(dialect.together(connection, [*calls, *locks, *clock, *terms]))
+        if not list(islice(answers, len(calls)))[-1].rowcount:
             return None
-        for answer in answers[1 : 1 + len(locks)]:
+        for answer in islice(answers, len(locks)):
             self._loader.see(answer.fetchall())
-        return int(answers[-1].fetchone()[0]) if server else dialect.now(None)
+        now = int(next(answers).fetchone()[0]) if server else dialect.now(None)
+        for answer in answers:
+            self._loader.see_terms(answer.fetchall())
+        return now
 
     def _look_for_start(self, connection: sa.Connection) -> None:
         if self._statements.start.one(connection, self._batch.start) is None:

@@ -65,6 +65,7 @@ class Loader:
         self._floor: int | None = None
         self._pins: dict[int, tuple[str, ...]] = defaultdict(tuple)
         self._windows: dict[Key, _Window] = {}
+        self._reached: set[int] = set()
         self._unreached: set[int] = set()
 
     # -- first: the rows -----------------------------------------------------------------
@@ -82,6 +83,22 @@ class Loader:
         """These are the rows that there are, locked."""
         for row in rows:
             self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[2:]))
+
+    def terms(self) -> list[Call]:
+        """Where that saves a round trip: what locks the terms that may change, by a condition.
+
+        It looks at the time after ``now`` was read, so it takes in all that ``load`` will want.
+        """
+        if not self._dialect.asks_ahead:
+            return []
+        ends = sorted(hash for hash, key in self._keys.items() if self._needs[key].ends)
+        unsure = sorted(hash for hash, key in self._keys.items() if not self._needs[key].ends)
+        statements = self._statements
+        return statements.lock_terms.calls(ends) + statements.lock_unsure_terms.calls(unsure)
+
+    def see_terms(self, rows: Iterable[Sequence[Any]]) -> None:
+        """These are the terms that were not locked by anybody else."""
+        self._reached.update(row[0] for row in rows)
 
     # -- then: what hangs on them --------------------------------------------------------
 
@@ -184,7 +201,9 @@ class Loader:
             for key, row in self.found.items()
             if _may_change(row.columns, self._needs[key], now)
         ]
-        self._unreached = set(ids)
+        self._unreached = set(ids) - self._reached
+        if self._dialect.asks_ahead:
+            return []
 
         def take(rows: Sequence[Any]) -> None:
             self._unreached.difference_update(row[0] for row in rows)

@@ -135,6 +135,20 @@ class Statements:
                 .with_for_update(skip_locked=True, key_share=True)
             )
         )
+        held = leases.c.holder.is_not(None) & leases.c.offer_start.is_(None)
+        now = _ZERO if self._clock is None else self._clock  # without a clock nobody asks ahead
+        overdue = (leases.c.pins == _ZERO) & (leases.c.expiry <= now)
+
+        def terms_of(items: list[sa.BindParameter[Any]], *which: Any) -> Any:
+            ids = sa.select(leases.c.id).where(leases.c.key_hash.in_(items), *which)
+            terms = sa.select(tenure.c.lease_id).where(tenure.c.lease_id.in_(ids))
+            return terms.with_for_update(skip_locked=True, key_share=True, of=tenure)
+
+        # For whoever asks before it has seen the rows: at least those that can change.
+        self.lock_terms = compile.sized(terms_of)
+        self.lock_unsure_terms = compile.sized(
+            lambda items: terms_of(items, ~held | leases.c.ending.is_not(None) | overdue)
+        )
         self.newest_tenure = compile(sa.select(sa.func.max(tenure.c.lease_id)))
         self.drop_tenure = delete(compile, tenure, "lease_id")
         orphan = tenure.outerjoin(leases, leases.c.id == tenure.c.lease_id)

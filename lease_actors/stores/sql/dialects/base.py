@@ -48,6 +48,9 @@ class Dialect(ABC):
     """Whether ``tenure`` is kept and locked, so that guards and batches pass each other by.
     Where a guard is a plain write, nothing of it is ever seen."""
 
+    asks_ahead: ClassVar[bool] = False
+    """Whether a round trip saved is worth a statement that may find nothing to do."""
+
     def __init__(
         self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
     ) -> None:

@@ -59,18 +59,13 @@ class PostgresqlDialect(ServerDialect):
     """A PostgreSQL server of version 13 or later."""
 
     drivers = ("psycopg",)
+    asks_ahead = True
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        lock = round(self.options.lock_timeout * 1000)
-        self._opening = [
-            Call("BEGIN ISOLATION LEVEL READ COMMITTED"),
-            Call(
-                f"SELECT set_config('lock_timeout', '{lock}', true),"
-                " set_config('statement_timeout', '5000', true),"
-                " set_config('idle_in_transaction_session_timeout', '2000', true)"
-            ),
-        ]
+        limits = _limits(self.options).items()
+        local = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in limits)
+        self._limit = Call(f"SELECT {local}")
         where = f"{self.tables.metadata.schema or ''}.{self.tables.leases.name}"
         self._channel = "lease_" + hashlib.sha256(where.encode()).hexdigest()[:16]
 
@@ -85,11 +80,14 @@ class PostgresqlDialect(ServerDialect):
 
     @classmethod
     def configure(cls, engine: sa.Engine, options: Options) -> None:
-        from lease_actors.stores.sql.dialects.psycopg_connection import connect
+        from lease_actors.stores.sql.dialects.psycopg_connection import Limits, connect
+
+        values = _limits(options).items()
+        limits = Limits(options.reply_timeout, "; ".join(f"SET {n} = {v}" for n, v in values))
 
         @event.listens_for(engine, "do_connect")
         def do_connect(dialect: object, record: object, args: Any, kwargs: Any) -> Any:
-            return connect(options.reply_timeout, *args, **kwargs)
+            return connect(limits, *args, **kwargs)
 
     def clock_expression(self) -> sa.ColumnElement[int]:
         # clock_timestamp(), as now() is as old as the transaction.
@@ -107,23 +105,29 @@ class PostgresqlDialect(ServerDialect):
         if not connection.in_transaction():
             connection.begin()
         connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 60000")
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 60000")
         key = int.from_bytes(
             hashlib.sha256(self._channel.encode()).digest()[:8], "big", signed=True
         )
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
 
     def opening(self, connection: sa.Connection) -> list[Call]:
-        return self._opening
+        from lease_actors.stores.sql.dialects.psycopg_connection import is_direct
+
+        # Where the session may be anybody's the limits are set for this transaction alone.
+        if is_direct(connection.connection.driver_connection):
+            return [_BEGIN]
+        return [_BEGIN, self._limit]
 
     def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
-        """In pipeline mode: one round trip. The first that fails is what is raised."""
-        if len(calls) < 2:
-            return [call.run(connection) for call in calls]
-        from lease_actors.stores.sql.dialects.psycopg_connection import pipeline
+        """In one round trip. The first that fails is what is raised."""
+        from lease_actors.stores.sql.dialects.psycopg_connection import exchange
 
+        if not calls:
+            return []
         driver: Any = connection.connection.driver_connection
-        with pipeline(driver):
-            return [call.run(connection) for call in calls]
+        return list(exchange(driver, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
         self.together(connection, [*calls, _COMMIT])
@@ -166,7 +170,16 @@ class PostgresqlDialect(ServerDialect):
         )
 
 
-_COMMIT = Call("COMMIT")
+_BEGIN, _COMMIT = Call("BEGIN ISOLATION LEVEL READ COMMITTED"), Call("COMMIT")
+
+
+def _limits(options: Options) -> dict[str, int]:
+    """What a transaction may take, in milliseconds: for a lock, for a statement, standing still."""
+    return {
+        "lock_timeout": round(options.lock_timeout * 1000),
+        "statement_timeout": 5000,
+        "idle_in_transaction_session_timeout": 2000,
+    }
 
 
 def _is_operational(error: BaseException) -> bool:

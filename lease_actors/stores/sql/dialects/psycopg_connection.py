@@ -1,78 +1,185 @@
-"""Connections of psycopg's that wait for a silent server only so long."""
+"""psycopg, close to the wire: many statements in one round trip, and no waiting for ever.
+
+psycopg's own pipeline mode does the same at several times the cost: it looks at the socket for
+every statement. This is that, for a list of statements that are known beforehand.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from collections.abc import Generator, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import psycopg
-from psycopg.types.numeric import Int8Dumper
+from psycopg import pq
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
 
-__all__ = ["connect", "pipeline"]
+from lease_actors.stores.sql.compiled import Call
 
-T = TypeVar("T")
+__all__ = ["Answer", "Limits", "connect", "exchange", "is_direct"]
 
-_PREPARE_AFTER = 2
-"""Used so often, a statement is prepared."""
+_READ, _WRITE = 1, 2
+"""What a generator of psycopg's yields, and is sent, about its socket."""
+_OK = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
 
 
-class _Impatient(psycopg.Connection[Any]):
+class Limits(NamedTuple):
+    """``patience``: seconds for each answer. ``session``: what sets a session's own limits."""
+
+    patience: float
+    session: str
+
+
+class Answer(NamedTuple):
+    """What became of one statement, as a cursor has it."""
+
+    found: list[tuple[Any, ...]]
+    rowcount: int
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        return self.found
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.found[0] if self.found else None
+
+
+class _Connection(psycopg.Connection[Any]):
     """Gives up, and is closed, when the server has not answered in time.
 
     A limit on the server's side is not enough: one that was stopped, or is behind a black hole,
     keeps none; and its kernel goes on answering keepalives.
     """
 
-    patience: float = 10.0
+    patience: float | None = None
+    prepared: dict[str, bytes] | None = None
+    """The statements that this session has, by text; None: it may be another one any time."""
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("timeout", self.patience)
         try:
             return super().wait(gen, *args, **kwargs)
-        except psycopg.OperationalError:
-            if self.pgconn.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
+        except BaseException:
+            if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # in the middle of a statement: of no use to anybody
             raise
 
 
-def connect(patience: float, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
-    """A connection that waits ``patience`` seconds at most for each answer."""
-    connection = _Impatient.connect(*args, **kwargs)
-    connection.patience = patience
-    # One type for all numbers: otherwise each statement would be prepared once for each
-    # combination of sizes.
-    connection.adapters.register_dumper(int, Int8Dumper)
-    connection.prepare_threshold = _PREPARE_AFTER if _is_direct(connection) else None
+def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
+    """A connection that waits so many seconds at most for each answer."""
+    connection = _Connection.connect(*args, **kwargs)
+    connection.patience = limits.patience
+    connection.autocommit = True
+    row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    # A pooler makes up a process id of its own. It may give us another session with each
+    # transaction, one in which nothing is prepared or set.
+    if row is not None and row[0] == connection.info.backend_pid:
+        connection.execute(limits.session, prepare=False)
+        connection.prepared = {}
+    else:
+        connection.prepare_threshold = None
+    connection.autocommit = False
     return connection
 
 
-def _is_direct(connection: psycopg.Connection[Any]) -> bool:
-    """Is it the server at the other end? A pooler, which may give us another session any time,
-    in which nothing is prepared, makes up a process id of its own."""
-    connection.autocommit = True
-    row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
-    connection.autocommit = False
-    return row is not None and row[0] == connection.info.backend_pid
+def is_direct(connection: Any) -> bool:
+    """Is it a connection of ours whose session stays the same?"""
+    return getattr(connection, "prepared", None) is not None
 
 
-@contextmanager
-def pipeline(connection: Any) -> Iterator[None]:
-    """Statements go together in one round trip, and the last that is sent is the Sync.
-
-    psycopg sends a Flush behind it, to be sure. But a server that has read one no longer counts
-    for how long a transaction has been idle (``idle_in_transaction_session_timeout``), and so the
-    locks of a process that is stopped just there would never be given up.
-    """
-    with connection.pipeline() as inner:
-        if isinstance(inner, psycopg.Pipeline) and hasattr(inner, "_fetch_gen"):
-            inner._exit_gen = lambda: _without_flush(inner)
-        yield
+def exchange(connection: psycopg.Connection[Any], calls: Sequence[Call]) -> list[Answer]:
+    """Send them all at once; their answers in order. The first that fails is raised."""
+    with connection.lock:
+        exchanging: Any = _exchange(connection.pgconn, connection, calls)
+        results = connection.wait(exchanging)
+    transformer = Transformer(connection)
+    return [_answer(transformer, result) for result in results]
 
 
-def _without_flush(inner: Any) -> Iterator[Any]:
-    try:
-        inner._enqueue_sync()
-        yield from inner._communicate_gen()
-    finally:
-        yield from inner._fetch_gen(flush=False)
+def _exchange(
+    pgconn: Any, connection: Any, calls: Sequence[Call]
+) -> Generator[int, int, list[Any]]:
+    prepared: dict[str, bytes] | None = getattr(connection, "prepared", None)
+    pgconn.enter_pipeline_mode()
+    new = _send(pgconn, prepared, calls)
+    pgconn.pipeline_sync()
+    while pgconn.flush():
+        if (yield _READ | _WRITE) & _READ:
+            pgconn.consume_input()
+    results: list[Any] = []
+    while True:
+        while pgconn.is_busy():
+            yield _READ
+            pgconn.consume_input()
+        result = pgconn.get_result()
+        if result is None:
+            continue  # between two statements
+        if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            break
+        if result.status == pq.ExecStatus.FATAL_ERROR and pgconn.status == pq.ConnStatus.BAD:
+            raise error_from_result(result)
+        results.append(result)
+    pgconn.exit_pipeline_mode()
+    return _sort_out(results, new, prepared)
+
+
+def _send(
+    pgconn: Any, prepared: dict[str, bytes] | None, calls: Sequence[Call]
+) -> list[str | None]:
+    """Send them; of each thing sent, the text of the statement if that was to prepare it."""
+    new: list[str | None] = []
+    names: dict[str, bytes] = {}
+    for text, arguments, _ in calls:
+        values = [_dump(value) for value in arguments]
+        if prepared is None:
+            pgconn.send_query_params(_dollars(text), values)
+        else:
+            name = prepared.get(text) or names.get(text)
+            if name is None:
+                name = names[text] = b"lease_%d" % (len(prepared) + len(names))
+                pgconn.send_prepare(name, _dollars(text))
+                new.append(text)
+            pgconn.send_query_prepared(name, values)
+        new.append(None)
+    return new
+
+
+def _sort_out(
+    results: list[Any], new: list[str | None], prepared: dict[str, bytes] | None
+) -> list[Any]:
+    failure: psycopg.Error | None = None
+    answers = []
+    for result, text in zip(results, new, strict=True):
+        if result.status not in _OK:
+            failure = failure or error_from_result(result)
+        elif text is None:
+            answers.append(result)
+        elif prepared is not None:
+            prepared[text] = b"lease_%d" % len(prepared)
+    if failure is not None:
+        raise failure
+    return answers
+
+
+def _answer(transformer: Any, result: Any) -> Answer:
+    if not result.nfields:
+        return Answer([], result.command_tuples or 0)
+    transformer.set_pgresult(result)
+    return Answer(transformer.load_rows(0, result.ntuples, tuple), result.ntuples)
+
+
+def _dump(value: Any) -> bytes | None:
+    """In text format; the statements say of which type each argument is."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, int):
+        return b"%d" % value
+    return None if value is None else b"\\x" + value.hex().encode()
+
+
+@lru_cache(maxsize=1024)
+def _dollars(text: str) -> bytes:
+    """From ``%s`` to ``$1``, ``$2``, …"""
+    first, *others = text.split("%s")
+    numbered = "".join(f"${n}{part}" for n, part in enumerate(others, 1))
+    return (first + numbered).replace("%%", "%").encode()
