@@ -42,6 +42,8 @@ _PASSING = frozenset(
         "72000",
     }
 )
+_GONE = frozenset({"25P03", "26000"})
+"""Connections of no more use: to a session that was ended, or that is not the one it was."""
 _ADVICE = {
     "28": "the server does not let this user in; look at its password, and at pg_hba.conf",
     "3D": "there is no such database; create it",
@@ -151,7 +153,7 @@ class PostgresqlDialect(ServerDialect):
 
     def is_lost(self, error: BaseException) -> bool:
         code = getattr(error, "sqlstate", "")
-        return code is None or code[:2] == "08" or code[:3] == "57P" or code == "25P03"
+        return code is None or code[:2] == "08" or code[:3] == "57P" or code in _GONE
 
     def classify(self, error: BaseException) -> StorePassing | StoreError:
         code = getattr(error, "sqlstate", None)

@@ -76,8 +76,8 @@ def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any
     if row is not None and row[0] == connection.info.backend_pid:
         connection.execute(limits.session, prepare=False)
         connection.prepared = {}
-    else:
-        connection.prepare_threshold = None
+    # What psycopg prepares by itself it gives up after a rollback: with DEALLOCATE ALL, ours too.
+    connection.prepare_threshold = None
     connection.autocommit = False
     return connection
 
