@@ -12,6 +12,7 @@ by round: the same two durable transactions (offer and NOTIFY, confirm) by hand 
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import statistics
@@ -124,7 +125,7 @@ def latencies(results: list[_Times]) -> list[float]:
     times = sorted((turn, *t) for result in results for turn, t in result.items())
     return [
         (began - released) / 1000
-        for (_, _, released), (_, began, _) in zip(times[10:], times[11:], strict=False)
+        for (_, _, released), (_, began, _) in itertools.pairwise(times[10:])
     ]
 
 
@@ -179,7 +180,9 @@ def contend(url: str, count: int, seconds: float, hold: float) -> None:
     mean = statistics.mean(turns)
     worst = max(mean - min(turns), max(turns) - mean) / mean * 100
     print(f"{count} processes, {hold * 1000:g} ms holds, {seconds:g} s: {sum(turns)} turns")
-    print(f"turns per process: min {min(turns)}, mean {mean:.1f}, max {max(turns)}: ± {worst:.1f} %")
+    print(
+        f"turns per process: min {min(turns)}, mean {mean:.1f}, max {max(turns)}: ± {worst:.1f} %"
+    )
 
 
 def main() -> None:

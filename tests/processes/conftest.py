@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,21 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
+@dataclass(frozen=True)
+class Place:
+    """Tables of a test's own."""
+
+    url: str
+    table_prefix: str = "lease_"
+
+
 @pytest.fixture
-def url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A fresh database."""
+def place(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Tables that are not there yet: in a fresh file, or in a database that is shared."""
     if engine == "sqlite":
-        return f"sqlite:///{tmp_path / 'leases.db'}"
-    made = request.getfixturevalue(f"{engine}_url")
-    return str(made.render_as_string(hide_password=False))
+        return Place(f"sqlite:///{tmp_path / 'leases.db'}")
+    url, prefix = request.getfixturevalue(engine).shared()
+    return Place(url.render_as_string(hide_password=False), prefix)
 
 
 @pytest.fixture(scope="session")
@@ -39,14 +48,14 @@ Open = Callable[..., Helper]
 
 
 @pytest.fixture
-def open_one(nursery: Nursery, url: str) -> Iterator[Open]:
+def open_one(nursery: Nursery, place: Place) -> Iterator[Open]:
     """Open a manager in a process of its own, with these fields of its configuration."""
     taken: list[Helper] = []
 
     def open_one(**fields: Any) -> Helper:
         helper = nursery.take()
         taken.append(helper)
-        helper.do("open", url=url, **fields)
+        helper.do("open", **asdict(place), **fields)
         return helper
 
     yield open_one

@@ -7,6 +7,7 @@ the first request that can have ended it. Nobody's clock but the store's is comp
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _may_have_ended(event: Event, tenure: Tenure) -> bool:
 
 
 def _none_overlap(ordered: Sequence[Tenure]) -> None:
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in itertools.pairwise(ordered):
         if after.granted_at < before.stood_until:
             raise BrokenPromise(
                 f"term {after.term} of {after.who} began {before.stood_until - after.granted_at} µs"

@@ -56,9 +56,9 @@ class Program:
 
     # -- the manager ---------------------------------------------------------------------
 
-    def open(self, tell: Tell, url: str, **fields: Any) -> None:
+    def open(self, tell: Tell, url: str, table_prefix: str, **fields: Any) -> None:
         # No power failure is survived here, so no test waits for the disk.
-        store = SqlStore(url, create_schema=True, synchronous="OFF")
+        store = SqlStore(url, table_prefix=table_prefix, create_schema=True, synchronous="OFF")
         self._manager = Manager(ManagerConfig(store, **fields))
 
     def close(self, tell: Tell) -> None:

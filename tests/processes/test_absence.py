@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
-from processes.conftest import Open
+from processes.conftest import Open, Place
 from processes.test_queue import LONG, queue
 
 from lease_actors import ClaimDenied
@@ -123,7 +125,7 @@ def test_what_a_process_claimed_stays_to_its_expiry_when_it_has_ended(open_one: 
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)  # the rule is the same for all
-def test_short_lived_processes_get_past_a_dead_one(open_one: Open, url: str) -> None:
+def test_short_lived_processes_get_past_a_dead_one(open_one: Open, place: Place) -> None:
     """Each judges for the first time; together they must not keep an offer alive for ever."""
     window = 0.2
     job, dead, timer = (open_one(offer_window=window) for _ in range(3))
@@ -134,7 +136,7 @@ def test_short_lived_processes_get_past_a_dead_one(open_one: Open, url: str) -> 
         timer.do("claim", lease="time", holder="timer", duration=1.5 * window)
         timer.do("wait_until_expired", lease="time")
         job.do("close")
-        job.do("open", url=url, offer_window=window)
+        job.do("open", **asdict(place), offer_window=window)
         try:
             lease = job.do("claim", lease="db", holder="job", duration=LONG)
         except ClaimDenied:

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from processes.conftest import Open
+from processes.conftest import Open, Place
 from processes.helpers import Helper, nobody_writes
 from processes.history import Tenure, prove, read
 from processes.work import LEASE, Record, locked, read_counter
@@ -25,8 +25,8 @@ DURATION, WINDOW = 1.0, 1.0
 class Site:
     """Processes that work under one lease, and the folder in which they write it all down."""
 
-    def __init__(self, open_one: Open, url: str, folder: Path, seed: int) -> None:
-        self._open, self._url, self.folder = open_one, url, folder
+    def __init__(self, open_one: Open, place: Place, folder: Path, seed: int) -> None:
+        self._open, self._url, self.folder = open_one, place.url, folder
         self._names = itertools.count(1)
         self.random = random.Random(seed)
         self.workers: dict[Helper, list[str]] = {}
@@ -121,8 +121,8 @@ def _in_one_order(events: list[dict[str, Any]], tenures: list[Tenure]) -> None:
     assert in_order == sorted(in_order)
 
 
-def test_nobody_counts_while_another_does(open_one: Open, url: str, tmp_path: Path) -> None:
-    site = Site(open_one, url, tmp_path, seed=3)
+def test_nobody_counts_while_another_does(open_one: Open, place: Place, tmp_path: Path) -> None:
+    site = Site(open_one, place, tmp_path, seed=3)
     happenings: list[Callable[[], None]] = [
         *(site.kill_one for _ in range(2)),
         *(site.stop_one for _ in range(3)),
@@ -138,10 +138,10 @@ def test_nobody_counts_while_another_does(open_one: Open, url: str, tmp_path: Pa
 
 
 def test_whoever_is_stopped_while_it_holds_heeds_its_deadline(
-    open_one: Open, url: str, tmp_path: Path
+    open_one: Open, place: Place, tmp_path: Path
 ) -> None:
     """Not one that happens to hold: the very one that does, each time."""
-    site = Site(open_one, url, tmp_path, seed=4)
+    site = Site(open_one, place, tmp_path, seed=4)
     stopped = 0
     while stopped < 3:
         site.count_on(1)
