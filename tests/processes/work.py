@@ -14,6 +14,7 @@ from typing import Any
 
 from lease_actors import Lease, LeaseError, Manager, NotHeld
 from lease_actors.clock import to_instant
+from lease_actors.stores.base import StorePassing
 
 NS = "ns"
 LEASE = "counter"
@@ -90,7 +91,13 @@ class Worker(threading.Thread):
             self._record.close()
 
     def _now(self) -> int:
-        return self._manager._config.store.now()
+        """The store's time, as soon as it can be had: its server may be away."""
+        tick = threading.Event()
+        while True:
+            try:
+                return self._manager._config.store.now()
+            except StorePassing:
+                tick.wait(0.05)
 
     def _turn(self) -> None:
         self._asked += 1
