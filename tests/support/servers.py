@@ -179,7 +179,7 @@ def run_mariadb(*settings: str) -> Iterator[Databases]:
     with new_folder("mariadb") as folder:
         data, port, socket = folder / "data", free_port(), folder / "s"
         me = ["--user=root"] if os.geteuid() == 0 else []
-        shared = ["--no-defaults", f"--datadir={data}", *me]
+        shared = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", *me]
         install_options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
         Server([install, *shared, *install_options], folder).run()
         network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={socket}"]

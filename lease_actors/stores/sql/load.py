@@ -91,8 +91,10 @@ class Loader:
         """
         if not self._dialect.asks_ahead:
             return []
-        ends = sorted(hash for hash, key in self._keys.items() if self._needs[key].ends)
-        unsure = sorted(hash for hash, key in self._keys.items() if not self._needs[key].ends)
+        # Not where the row may be somebody else's: he would take us for a guard.
+        own = {hash: key for hash, key in self._keys.items() if key not in self._wary}
+        ends = sorted(hash for hash, key in own.items() if self._needs[key].ends)
+        unsure = sorted(hash for hash, key in own.items() if not self._needs[key].ends)
         statements = self._statements
         return statements.lock_terms.calls(ends) + statements.lock_unsure_terms.calls(unsure)
 
@@ -196,19 +198,20 @@ class Loader:
         """Lock the terms that may change. What a guard has locked is not waited for."""
         if not self._dialect.locks_tenures:
             return []
-        ids = [
-            row.id
+        ids = {
+            row.id: key
             for key, row in self.found.items()
             if _may_change(row.columns, self._needs[key], now)
-        ]
+        }
         self._unreached = set(ids) - self._reached
-        if self._dialect.asks_ahead:
-            return []
+        unasked = [
+            lease for lease, key in ids.items() if key in self._wary or not self._dialect.asks_ahead
+        ]
 
         def take(rows: Sequence[Any]) -> None:
             self._unreached.difference_update(row[0] for row in rows)
 
-        return [(call, take) for call in self._statements.lock_tenures.calls(sorted(ids))]
+        return [(call, take) for call in self._statements.lock_tenures.calls(sorted(unasked))]
 
     def _about_new(self) -> list[_Question]:
         """Where rows are missing: the floor, locked; and are they missing, or just not free?"""

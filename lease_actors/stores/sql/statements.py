@@ -82,7 +82,9 @@ class Statements:
         )
         term = sa.select(floor.c.term)
         self.lock_floor = compile(term.with_for_update(read=True))
-        self.lock_free_floor = compile(term.with_for_update(read=True, skip_locked=True))
+        # MySQL has no spelling for shared and skipping that MariaDB knows, too.
+        shared = compile.name not in ("mysql", "mariadb")
+        self.lock_free_floor = compile(term.with_for_update(read=shared, skip_locked=True))
         self.floor = compile(sa.select(floor.c.term))
         self.ids = compile.sized(
             lambda items: sa.select(leases.c.key_hash, leases.c.id).where(

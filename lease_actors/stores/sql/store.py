@@ -36,7 +36,9 @@ class SqlStore:
     ``open`` if they are missing. ``table_prefix`` and ``schema`` say how and where they are
     named. For an engine of the store's own: ``busy_timeout``, the seconds that a batch waits
     for another writer of the same file; ``synchronous``, SQLite's setting of that name (less
-    than ``FULL`` may give a lease twice after a power failure).
+    than ``FULL`` may give a lease twice after a power failure); ``lock_timeout``, the seconds that
+    a batch waits for a row of a server's that somebody else has locked; ``reply_timeout``, those
+    after which a connection to a server that says nothing is given up.
     """
 
     def __init__(
@@ -247,6 +249,7 @@ class SqlStore:
         """
         self._dialect.check_place()
         with self._stillness, self._failures():
+            pool = self._dialect.engine.pool
             connection = self._engine.connect()
             try:
                 yield connection
@@ -255,6 +258,8 @@ class SqlStore:
                 raise
             finally:
                 connection.close()
+                if pool is not self._dialect.engine.pool and pool not in self._inherited:
+                    pool.dispose()  # it was given up meanwhile, and nobody else will look there
 
     def _undo(self, connection: sa.Connection, error: BaseException) -> None:
         if self._dialect.is_lost(error):

@@ -20,6 +20,8 @@ from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
 __all__ = ["MysqlDialect"]
 
+_SCHEMA_TRIES = 12
+_STATEMENT_SECONDS = 5
 _TAKEN = 1062
 _LOCKED = frozenset({1205, 3572})
 _LOST = frozenset({0, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
@@ -111,9 +113,13 @@ class MysqlDialect(ServerDialect):
         """DDL commits by itself here: the lock is the session's, and given up at the end."""
         name = f"{self.place}.{self.tables.metadata.schema}.{self.tables.leases.name}"
         lock = "lease_" + hashlib.sha256(name.encode()).hexdigest()[:32]
-        if connection.exec_driver_sql(f"SELECT GET_LOCK('{lock}', 5)").scalar() != 1:
-            raise StorePassing(f"{self.place}: somebody else is making the tables")
-        connection.info[_LOCK] = lock
+        ask = f"SELECT GET_LOCK('{lock}', {max(0.5, self.options.reply_timeout / 2)})"
+        for _ in range(_SCHEMA_TRIES):
+            if connection.exec_driver_sql(ask).scalar() == 1:
+                connection.info[_LOCK] = lock
+                self._allow_time(connection, 0)
+                return
+        raise StorePassing(f"{self.place}: somebody else is making the tables")
 
     def commit(self, connection: sa.Connection) -> None:
         self._end(connection, "COMMIT")
@@ -130,6 +136,14 @@ class MysqlDialect(ServerDialect):
                 cursor.execute(f"SET SESSION {_assignments(values, ', SESSION ')}")
             if lock := connection.info.pop(_LOCK, None):
                 cursor.execute(f"SELECT RELEASE_LOCK('{lock}')")
+                self._allow_time(connection, _STATEMENT_SECONDS)
+
+    def _allow_time(self, connection: sa.Connection, seconds: int) -> None:
+        """So long may a statement take; 0: without limit, as for those that change tables."""
+        driver: Any = connection.connection.driver_connection
+        if self._is_set_up(driver):
+            with driver.cursor() as cursor:
+                cursor.execute(f"SET SESSION max_statement_time = {seconds}")
 
     def _is_set_up(self, driver: Any) -> bool:
         # MySQL has no limit on transactions that stand still, only one on connections that do:
@@ -167,7 +181,7 @@ def _limits(driver: Any, options: Options) -> dict[str, Any]:
     """What a transaction may take, in seconds: for a lock, and standing still."""
     limits: dict[str, Any] = {"innodb_lock_wait_timeout": max(1, round(options.lock_timeout))}
     if _is_mariadb(driver):
-        return limits | {"idle_transaction_timeout": 2, "max_statement_time": 5}
+        return limits | {"idle_transaction_timeout": 2, "max_statement_time": _STATEMENT_SECONDS}
     return limits | {"wait_timeout": 2}
 
 

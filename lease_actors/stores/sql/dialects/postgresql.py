@@ -23,6 +23,9 @@ from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
 __all__ = ["PostgresqlDialect"]
 
+_SCHEMA_TRIES = 12
+_FOR_TABLES = 600.0
+"""Seconds that a statement may take which makes or changes tables."""
 _TAKEN = "23505"
 _LOCKED = "55P03"
 _PASSING_CLASSES = ("08", "40", "57")
@@ -77,7 +80,11 @@ class PostgresqlDialect(ServerDialect):
             "isolation_level": "AUTOCOMMIT",
             "pool_use_lifo": True,
             "max_overflow": -1,
-            "connect_args": {"connect_timeout": max(2, round(options.reply_timeout))},
+            "pool_reset_on_return": None,  # every transaction is ended as it is
+            "connect_args": {
+                "connect_timeout": max(2, round(options.reply_timeout)),
+                "client_encoding": "utf8",
+            },
         }
 
     @classmethod
@@ -106,13 +113,23 @@ class PostgresqlDialect(ServerDialect):
         """Two CREATE TABLE IF NOT EXISTS at once fail: hence one lock for all who make tables."""
         if not connection.in_transaction():
             connection.begin()
-        connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
-        connection.exec_driver_sql("SET LOCAL lock_timeout = 60000")
-        connection.exec_driver_sql("SET LOCAL statement_timeout = 60000")
-        key = int.from_bytes(
+        patience = round(self.options.reply_timeout * 500)
+        lock = int.from_bytes(
             hashlib.sha256(self._channel.encode()).digest()[:8], "big", signed=True
         )
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
+        for _ in range(_SCHEMA_TRIES):
+            connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+            try:
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+                self._be_patient(connection, _FOR_TABLES)
+                return
+            except sa.exc.DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) != _LOCKED:
+                    raise
+            self.rollback(connection)
+        raise StorePassing(f"{self.place}: somebody else is making the tables")
 
     def opening(self, connection: sa.Connection) -> list[Call]:
         from lease_actors.stores.sql.dialects.psycopg_connection import is_direct
@@ -136,10 +153,18 @@ class PostgresqlDialect(ServerDialect):
 
     def commit(self, connection: sa.Connection) -> None:
         _COMMIT.run(connection)
+        self._be_patient(connection, self.options.reply_timeout)
 
     def rollback(self, connection: sa.Connection) -> None:
         driver: Any = connection.connection.driver_connection
         driver.rollback()
+        self._be_patient(connection, self.options.reply_timeout)
+
+    def _be_patient(self, connection: sa.Connection, seconds: float) -> None:
+        """So long may a statement take; only connections of our own know of that."""
+        driver: Any = connection.connection.driver_connection
+        if getattr(driver, "patience", None) is not None:
+            driver.patience = seconds
 
     # -- telling others ------------------------------------------------------------------
 
@@ -153,7 +178,9 @@ class PostgresqlDialect(ServerDialect):
 
     def is_lost(self, error: BaseException) -> bool:
         code = getattr(error, "sqlstate", "")
-        return code is None or code[:2] == "08" or code[:3] == "57P" or code in _GONE
+        if code is None:
+            return _is_operational(error)
+        return code[:2] == "08" or code[:3] == "57P" or code in _GONE
 
     def classify(self, error: BaseException) -> StorePassing | StoreError:
         code = getattr(error, "sqlstate", None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 from psycopg import pq
@@ -22,6 +22,10 @@ __all__ = ["Answer", "Limits", "connect", "exchange", "is_direct"]
 _READ, _WRITE = 1, 2
 """What a generator of psycopg's yields, and is sent, about its socket."""
 _OK = frozenset({pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK})
+
+
+_Sent: TypeAlias = tuple[str, list[bytes | None]]
+"""A statement's text, and its arguments as they are sent."""
 
 
 class Limits(NamedTuple):
@@ -55,19 +59,44 @@ class _Connection(psycopg.Connection[Any]):
     prepared: dict[str, bytes] | None = None
     """The statements that this session has, by text; None: it may be another one any time."""
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        kwargs.setdefault("timeout", self.patience)
+    def wait(self, gen: Any, interval: float = 0.1, *args: Any, **kwargs: Any) -> Any:
+        if self.patience is not None:
+            gen = _limited(gen, self.patience, round(self.patience / interval))
         try:
-            return super().wait(gen, *args, **kwargs)
+            return super().wait(gen, interval, *args, **kwargs)
         except BaseException:
             if self.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 self.pgconn.finish()  # in the middle of a statement: of no use to anybody
             raise
 
 
+def _limited(gen: Any, patience: float, most: int) -> Generator[Any, int, Any]:
+    """The generator, until so many intervals have gone by in silence."""
+    silent = 0
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            silent = 0 if ready else silent + 1
+            if silent > most:
+                raise psycopg.OperationalError(f"no answer within {patience:g} s")
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        return end.value
+
+
 def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
     """A connection that waits so many seconds at most for each answer."""
     connection = _Connection.connect(*args, **kwargs)
+    try:
+        _set_up(connection, limits)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _set_up(connection: _Connection, limits: Limits) -> None:
     connection.patience = limits.patience
     connection.autocommit = True
     row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
@@ -79,7 +108,6 @@ def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any
     # What psycopg prepares by itself it gives up after a rollback: with DEALLOCATE ALL, ours too.
     connection.prepare_threshold = None
     connection.autocommit = False
-    return connection
 
 
 def is_direct(connection: Any) -> bool:
@@ -89,15 +117,18 @@ def is_direct(connection: Any) -> bool:
 
 def exchange(connection: psycopg.Connection[Any], calls: Sequence[Call]) -> list[Answer]:
     """Send them all at once; their answers in order. The first that fails is raised."""
+    encoding = connection.info.encoding
+    # All of it is encoded before any is sent: what cannot be must leave the connection as it was.
+    sent = [(call.text, [_dump(value, encoding) for value in call.arguments]) for call in calls]
     with connection.lock:
-        exchanging: Any = _exchange(connection.pgconn, connection, calls)
+        exchanging: Any = _exchange(connection.pgconn, connection, sent)
         results = connection.wait(exchanging)
     transformer = Transformer(connection)
     return [_answer(transformer, result) for result in results]
 
 
 def _exchange(
-    pgconn: Any, connection: Any, calls: Sequence[Call]
+    pgconn: Any, connection: Any, calls: Sequence[_Sent]
 ) -> Generator[int, int, list[Any]]:
     prepared: dict[str, bytes] | None = getattr(connection, "prepared", None)
     pgconn.enter_pipeline_mode()
@@ -124,13 +155,12 @@ def _exchange(
 
 
 def _send(
-    pgconn: Any, prepared: dict[str, bytes] | None, calls: Sequence[Call]
+    pgconn: Any, prepared: dict[str, bytes] | None, calls: Sequence[_Sent]
 ) -> list[str | None]:
     """Send them; of each thing sent, the text of the statement if that was to prepare it."""
     new: list[str | None] = []
     names: dict[str, bytes] = {}
-    for text, arguments, _ in calls:
-        values = [_dump(value) for value in arguments]
+    for text, values in calls:
         if prepared is None:
             pgconn.send_query_params(_dollars(text), values)
         else:
@@ -168,10 +198,12 @@ def _answer(transformer: Any, result: Any) -> Answer:
     return Answer(transformer.load_rows(0, result.ntuples, tuple), result.ntuples)
 
 
-def _dump(value: Any) -> bytes | None:
+def _dump(value: Any, encoding: str) -> bytes | None:
     """In text format; the statements say of which type each argument is."""
     if isinstance(value, str):
-        return value.encode()
+        if "\0" in value:  # it would end there, and be another name
+            raise psycopg.DataError("PostgreSQL's texts cannot have a NUL in them")
+        return value.encode(encoding)
     if isinstance(value, int):
         return b"%d" % value
     return None if value is None else b"\\x" + value.hex().encode()
