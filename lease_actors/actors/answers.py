@@ -276,6 +276,7 @@ class Answers:
     def forget(self, reply: Reply[Any]) -> bool:
         """Its caller has left: nothing of it remains here. True: it was waiting."""
         op = reply.operation
+        self._asked_again.discard(reply)
         if isinstance(op, Claim):
             return self.watches.remove_claim(op) is not None
         if isinstance(op, Expire):  # it could not be looked at: no waiter is left without an alarm

@@ -127,6 +127,8 @@ class Line:
         work = message.work
         if work is not self._current or message.attempt != work.attempt:
             return  # it was left behind; the attempts after it find out what became of it
+        if work.pausing and message.error is not None:
+            return  # it was left behind a moment ago, and the next attempt is set already
         if work.bug is not None:
             raise work.bug
         match message.error:
@@ -154,7 +156,7 @@ class Line:
     def overdue(self, message: AttemptOverdue) -> None:
         """The store is silent: leave that attempt behind, with its thread and its connection."""
         work = message.work
-        if work is not self._current or message.attempt != work.attempt:
+        if work is not self._current or message.attempt != work.attempt or work.pausing:
             return
         self._attempts.leave_behind()
         seconds = self._runtime.attempt_timeout / 1e6
@@ -189,10 +191,11 @@ class Line:
         self._flush_soon()
 
     def _again(self, work: Work, error: StorePassing) -> None:
-        self._decider.reached_since = None
+        self._decider.interrupt()
         if work.attempt > retry.MOST:
             self._give_up(work, error)
             return
+        work.pausing = True
         runtime, attempt = self._runtime, work.attempt
         pause = retry.delay(attempt, runtime.rng)
         runtime.figures.retries += 1
@@ -209,6 +212,7 @@ class Line:
     def try_again(self, work: Work) -> None:
         """The pause is over."""
         if work is self._current:
+            work.pausing = False
             self._attempts.make(work)
 
     def _give_up(self, work: Work, error: BaseException) -> None:
@@ -258,7 +262,7 @@ class Line:
 
     def _draw_start(self) -> None:
         self._known = False
-        self._decider.reached_since = None
+        self._decider.interrupt()
         self._attempts.begin_anew()
 
     def _apart(self, work: Work, error: BaseException) -> None:
@@ -285,7 +289,7 @@ class Line:
 
     def unreached(self) -> None:
         """The store could not be reached by somebody else: nobody's silence is judged by that."""
-        self._decider.reached_since = None
+        self._decider.interrupt()
 
     # -- besides ---------------------------------------------------------------------------
 

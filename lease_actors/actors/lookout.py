@@ -19,7 +19,8 @@ from lease_actors.core.model import Key, Notice
 from lease_actors.stores.base import Listener, Peek
 
 _BESIDES = 1.0
-"""Seconds between looks where notices arrive."""
+"""Seconds between looks where notices arrive: one may be lost, and of an offer to somebody else
+nobody is told, though it may have been made to a process that is dead."""
 _FIRST, _GROWTH = 0.002, 1.25
 _LAST_CHEAP, _LAST = 0.02, 0.04
 """Seconds between looks where they do not: soon after something has changed, then ever more
@@ -138,13 +139,13 @@ class Lookout:
         finally:
             self._stop_listening()
 
-    def _next_pause(self) -> float | None:
+    def _next_pause(self) -> float:
         listener = self._listener
         if self._urgent or self._everything:
             return 0
         if listener is None or not listener.working:
             return self._pause
-        return None if listener.lossless else _BESIDES
+        return _BESIDES
 
     def _listen(self) -> None:
         start = self._start()
@@ -156,7 +157,8 @@ class Lookout:
             self._listener = self._runtime.store.listen(start, self._heard)
         except Exception as error:  # it will be looked for, then
             self._log("listening failed: %s", error)
-        self._everything = True  # what was told before was told to nobody
+        with self._lock:
+            self._everything = True  # what was told before was told to nobody
 
     def _stop_listening(self) -> None:
         listener, self._listener, self._listening_as = self._listener, None, None

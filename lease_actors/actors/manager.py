@@ -231,4 +231,3 @@ class ManagerActor(LeaseActor):
         super().on_gone()
         # Whoever waits for this thread waits for the store, too; but not for ever.
         self._line.join(_PATIENCE)
-        self._lookout.join(_PATIENCE)

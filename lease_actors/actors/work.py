@@ -41,10 +41,21 @@ class Decider:
         self.offer_window = offer_window
         self.reached_since: Instant | None = None
         """Since when the store was reached without a gap; None: not at the last attempt."""
+        self._interrupted = False
 
     def context(self, now: Instant) -> Context:
         since = now if self.reached_since is None else self.reached_since
-        return Context(now, self.start, self.offer_window, reached_since=since)
+        return Context(
+            now,
+            self.start,
+            self.offer_window,
+            reached_since=since,
+            interrupted=self._interrupted,
+        )
+
+    def interrupt(self) -> None:
+        """The store could not be reached."""
+        self.reached_since, self._interrupted = None, True
 
 
 class Work:
@@ -54,6 +65,8 @@ class Work:
         self.number = number
         self.replies = replies
         self.attempt = 0
+        self.pausing = False
+        """The last attempt is known to have failed, or was left behind; the next is to come."""
         self.verdict: Verdict | None = None
         self.bug: BaseException | None = None
         self.probing: BaseException | None = None

@@ -87,6 +87,10 @@ class Context:
     reached_since: Instant = 0
     """The decider has reached its store without a gap since then. An offer made before is not
     judged: its silence may have been the decider's own."""
+    interrupted: bool = False
+    """There was such a gap: it is not just that the decider was started since. Those who were
+    started since give one window more between them: a lease for which only short-lived processes
+    ask would else be on offer to a dead one for ever."""
 
 
 # -- outcomes: what the caller is told ---------------------------------------------------
@@ -233,8 +237,8 @@ def settle(state: LeaseState, context: Context) -> _Settled:
     if offer is not None:
         if context.now < offer.lapses_at:
             return state, ()
-        if offer.made_at < context.reached_since:
-            return _offer(state, offer.claim, offer.holder, offer.term, context)
+        if offer.made_at < context.reached_since and (context.interrupted or not offer.renewed):
+            return _offer_again(state, offer, context)
         return _miss(state, offer, context)
     if state.queued:
         return _hand_over(state, context)
@@ -311,6 +315,12 @@ def _is_next(waiter: Waiter, state: LeaseState, context: Context) -> bool:
 def _offer(state: LeaseState, claim: ClaimId, holder: str, term: int, context: Context) -> _Settled:
     offer = Offer(claim, holder, term, context.now, context.now + context.offer_window)
     return replace(state, offer=offer, term=term), (Offered(state.key, offer),)
+
+
+def _offer_again(state: LeaseState, offer: Offer, context: Context) -> _Settled:
+    lapses_at = context.now + context.offer_window
+    offer = replace(offer, made_at=context.now, lapses_at=lapses_at, renewed=True)
+    return replace(state, offer=offer), (Offered(state.key, offer),)
 
 
 def _grant(

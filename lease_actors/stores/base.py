@@ -111,11 +111,6 @@ class Listener(Protocol):
         """Notices have been seen to arrive, and the connection has not failed since."""
         ...
 
-    @property
-    def lossless(self) -> bool:
-        """While it works, no notice is ever lost: nobody need look besides."""
-        ...
-
     def close(self) -> None:
         """Hear nothing more; does not wait long."""
         ...

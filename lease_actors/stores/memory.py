@@ -237,7 +237,7 @@ class MemoryStore:
 class _Listener:
     """Somebody who hears; always works, since nothing can fail on the way."""
 
-    working = lossless = True
+    working = True
 
     def __init__(self, store: MemoryStore, start: str, heard: Heard) -> None:
         self._store = store

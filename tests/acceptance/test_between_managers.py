@@ -15,8 +15,9 @@ from acceptance.support import NS, PATIENCE, settle
 from support.faults import FaultyStore
 
 from lease_actors import Manager, ManagerConfig, MemoryStore, NotHeld, Store, WaitCancelled
-from lease_actors.core.model import Notice
-from lease_actors.stores.base import Heard, Listener
+from lease_actors.actors.manager import Crash
+from lease_actors.core.model import Key, Notice
+from lease_actors.stores.base import Heard, Listener, Peek
 
 LONG = 3600
 
@@ -157,13 +158,62 @@ def test_a_manager_that_stops_leaves_the_queue_to_the_other(one: Manager, store:
     assert behind.get(timeout=PATIENCE).term == 2
 
 
+def test_a_manager_that_crashed_costs_those_behind_it_one_offer_window(
+    one: Manager, store: Store
+) -> None:
+    fields = {"offer_window": 0.5}
+    crashed = Manager(ManagerConfig(store, **fields))
+    with Manager(ManagerConfig(store, **fields)) as other:
+        one.claimer(NS).claim("db", "app-1", LONG)
+        gone = [crashed.claimer(NS).claim_future("db", f"gone-{n}", LONG) for n in range(3)]
+        settle(crashed)
+        behind = other.claimer(NS).claim_future("db", "app-2", LONG)
+        settle(other)
+        crashed._crew.manager.tell(Crash(RuntimeError("a fault of its own")))
+        with pytest.raises(RuntimeError, match="a fault of its own"):
+            crashed.wait(PATIENCE)
+        assert all(future.is_settled for future in gone)
+        other.revoker(NS).revoke("db", "app-1")
+        assert behind.get(timeout=PATIENCE).term == 3
+
+
+class SlowLook(FaultyStore):
+    """Looks take as long as the script says."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.events: list[str] = []
+        self.looking, self.go_on = threading.Event(), threading.Event()
+        self.on_close = lambda: self.events.append("closed")
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        self.looking.set()
+        assert self.go_on.wait(PATIENCE)
+        self.events.append("looked")
+        peek: Peek = self.inner.peek(start, keys)
+        return peek
+
+
+def test_the_store_is_closed_behind_the_last_look(one: Manager, store: Store) -> None:
+    """A look that comes later would open connections that nobody closes."""
+    slow = SlowLook(store)
+    one.claimer(NS).claim("db", "app-1", LONG)
+    with Manager(ManagerConfig(slow)) as leaver:
+        leaver.claimer(NS).claim_future("db", "app-2", LONG)
+        assert slow.looking.wait(PATIENCE)
+        leaver.kill()
+        assert leaver._crew._stopped.wait(PATIENCE)
+        slow.go_on.set()
+    assert slow.events[-1] == "closed"
+
+
 # -- notices that are lost, late, or doubled ---------------------------------------------
 
 
 class _Deaf:
     """A listener that the script says what it hears."""
 
-    working, lossless = True, False
+    working = True
 
     def __init__(self, inner: Listener | None) -> None:
         self._inner = inner

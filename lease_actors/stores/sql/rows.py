@@ -93,7 +93,8 @@ def to_state(
     ) = row
     tenure = offer = None
     if offer_start is not None:
-        offer = Offer(ClaimId(offer_start, offer_number), holder, term, granted_at, expiry)
+        claim = ClaimId(offer_start, offer_number)
+        offer = Offer(claim, holder, term, granted_at, expiry, bool(watched))
     elif holder is not None:
         tenure = Tenure(holder, term, granted_at, duration, expiry, ending, bool(watched))
     return LeaseState(
@@ -130,7 +131,8 @@ def to_row(state: LeaseState) -> tuple[Any, ...]:
         )
     elif offer is not None:
         _check_term(state, offer.term)
-        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, 0, *offer.claim)
+        renewed = int(offer.renewed)
+        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, renewed, *offer.claim)
     return (
         state.term,
         *who,

@@ -79,7 +79,8 @@ def _leases(table: Any, prefix: str) -> sa.Table:
     * held: ``holder``, ``granted_at``, ``duration``, ``expiry`` (and ``ending``) are the
       tenure's, ``term`` is its term;
     * offered: ``offer_start`` and ``offer_number`` name the claim; ``holder``, ``granted_at``
-      and ``expiry`` say to whom, since when, and when the offer lapses;
+      and ``expiry`` say to whom, since when, and when the offer lapses; ``watched``, that it
+      was made once more;
     * free: all of these are NULL.
     """
     columns = [

@@ -45,6 +45,8 @@ _PASSING = frozenset(
         "72000",
     }
 )
+_GONE = frozenset({"25P03", "26000"})
+"""Connections of no more use: to a session that was ended, or that is not the one it was."""
 _ADVICE = {
     "28": "the server does not let this user in; look at its password, and at pg_hba.conf",
     "3D": "there is no such database; create it",
@@ -190,7 +192,7 @@ class PostgresqlDialect(ServerDialect):
         code = getattr(error, "sqlstate", "")
         if code is None:
             return _is_operational(error)
-        return code[:2] == "08" or code[:3] == "57P" or code == "25P03"
+        return code[:2] == "08" or code[:3] == "57P" or code in _GONE
 
     def classify(self, error: BaseException) -> StorePassing | StoreError:
         code = getattr(error, "sqlstate", None)

@@ -105,8 +105,8 @@ def _set_up(connection: _Connection, limits: Limits) -> None:
     if row is not None and row[0] == connection.info.backend_pid:
         connection.execute(limits.session, prepare=False)
         connection.prepared = {}
-    else:
-        connection.prepare_threshold = None
+    # What psycopg prepares by itself it gives up after a rollback: with DEALLOCATE ALL, ours too.
+    connection.prepare_threshold = None
     connection.autocommit = False
 
 
