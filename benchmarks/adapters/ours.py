@@ -1,0 +1,66 @@
+"""This library, on whatever store the URL names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lease_actors import ClaimDenied, Manager, ManagerConfig, MemoryStore
+
+NAMESPACE = "bench"
+
+
+class Tenure:
+    def __init__(self, client: LeaseClient, lease: str, holder: str) -> None:
+        self._client = client
+        self._lease, self._holder = lease, holder
+        self._token = client.checker.token(lease, holder)
+
+    def release(self) -> None:
+        self._client.revoker.revoke(self._lease, self._holder)
+
+    def renew(self) -> None:
+        self._client.claimer.claim(self._lease, self._holder, self._client.duration)
+
+    def check(self) -> None:
+        self._token.check()
+
+
+class LeaseClient:
+    def __init__(self, manager: Manager, duration: float) -> None:
+        self.duration = duration
+        self.claimer = manager.claimer(NAMESPACE)
+        self.revoker = manager.revoker(NAMESPACE)
+        self.checker = manager.checker(NAMESPACE)
+        self._manager = manager
+
+    def claim(self, name: str, holder: str, *, block: bool) -> Tenure | None:
+        try:
+            self.claimer.claim(name, holder, self.duration, wait=None if block else 0)
+        except ClaimDenied:
+            return None
+        return Tenure(self, name, holder)
+
+    def queue(self, name: str, holders: Sequence[str]) -> Callable[[], int]:
+        self._queued = [self.claimer.claim_future(name, h, self.duration) for h in holders]
+        return lambda: self._manager.report()["blocked-claims"]
+
+    def fill(self, names: Sequence[str]) -> None:
+        """In the way that any program would: each claimed and revoked, many at a time."""
+        for start in range(0, len(names), 2000):
+            some = names[start : start + 2000]
+            claims = [self.claimer.claim_future(n, "holder", self.duration, wait=0) for n in some]
+            for claim in claims:
+                claim.get(timeout=60)
+
+    def close(self) -> None:
+        self._manager.kill()
+        self._manager.wait()
+
+
+def connect(url: str, duration: float, **fields: Any) -> LeaseClient:
+    if url == "memory:":
+        manager = Manager(ManagerConfig(MemoryStore(), **fields))
+    else:
+        manager = Manager.open(url, **fields)
+    return LeaseClient(manager, duration)

@@ -1,0 +1,43 @@
+"""Processes that work together: forked from a server that has imported the adapter, and nothing more.
+
+So 48 of them start in a moment, none inherits a connection or a thread, and each shares with its
+siblings what it was handed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any
+
+from benchmarks.workloads.base import Place
+
+
+class Crew:
+    def __init__(self, place: Place) -> None:
+        self.context: ForkServerContext = multiprocessing.get_context("forkserver")
+        self.context.set_forkserver_preload([place.peer.module])
+        self._all: list[ForkServerProcess] = []
+
+    def start(self, work: Callable[..., None], *args: Any) -> ForkServerProcess:
+        process = self.context.Process(target=work, args=args)
+        process.start()
+        self._all.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self._all:
+            process.kill()
+        for process in self._all:
+            process.join()
+
+
+@contextmanager
+def crew_of(place: Place) -> Iterator[Crew]:
+    crew = Crew(place)
+    try:
+        yield crew
+    finally:
+        crew.end()

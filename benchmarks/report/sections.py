@@ -1,0 +1,1 @@
+def sections(results): return {}
