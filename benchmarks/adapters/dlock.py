@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy_dlock import create_sadlock
+from sqlalchemy_dlock.factory import create_sadlock
 
 
 class DlockGrip:
@@ -29,7 +29,7 @@ class Dlocks:
         self._limit = 86_400 if engine.dialect.name in ("mysql", "mariadb") else None
 
     def claim(self, name: str, holder: str, *, block: bool) -> DlockGrip | None:
-        lock = create_sadlock(self._connection(), name)
+        lock: Any = create_sadlock(self._connection(), name)
         return DlockGrip(lock) if lock.acquire(block, self._limit) else None
 
     def _connection(self) -> Connection:

@@ -41,9 +41,8 @@ class EtcdLocks:
         puts = self._client.transactions.put
         for start in range(0, len(names), 100):
             some = names[start : start + 100]
-            success = [puts(f"/locks/{name}", b"holder") for name in some]
+            success = [puts(f"/locks/filled-{name}", b"holder") for name in some]
             self._client.transaction(compare=[], success=success, failure=[])
-
 
     def close(self) -> None:
         self._client.close()

@@ -44,7 +44,7 @@ class ListenNotify:
 
     def claim(self, name: str, holder: str, *, block: bool) -> Offered | None:
         names = {"name": name, "me": holder}
-        self._connection.execute(f'LISTEN "offered_to_{holder}"')  # type: ignore[call-overload]
+        self._connection.execute(f'LISTEN "offered_to_{holder}"')
         row = self._connection.execute(_CLAIM, names).fetchone()
         if row is None or not row[0]:
             for _ in self._connection.notifies(stop_after=1):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.adapters.ours_filled import insert_leases
 from lease_actors import ClaimDenied, Manager, ManagerConfig, MemoryStore
 
 NAMESPACE = "bench"
@@ -27,7 +28,8 @@ class Tenure:
 
 
 class LeaseClient:
-    def __init__(self, manager: Manager, duration: float) -> None:
+    def __init__(self, url: str, manager: Manager, duration: float) -> None:
+        self._url = url
         self.duration = duration
         self.claimer = manager.claimer(NAMESPACE)
         self.revoker = manager.revoker(NAMESPACE)
@@ -46,12 +48,13 @@ class LeaseClient:
         return lambda: self._manager.report()["blocked-claims"]
 
     def fill(self, names: Sequence[str]) -> None:
-        """In the way that any program would: each claimed and revoked, many at a time."""
-        for start in range(0, len(names), 2000):
-            some = names[start : start + 2000]
-            claims = [self.claimer.claim_future(n, "holder", self.duration, wait=0) for n in some]
+        """Leases that were held once, and have run out since."""
+        if self._url == "memory:":
+            claims = [self.claimer.claim_future(n, "holder", 0.001, wait=0) for n in names]
             for claim in claims:
                 claim.get(timeout=60)
+        else:
+            insert_leases(self._url, NAMESPACE, names)
 
     def close(self) -> None:
         self._manager.kill()
@@ -63,4 +66,4 @@ def connect(url: str, duration: float, **fields: Any) -> LeaseClient:
         manager = Manager(ManagerConfig(MemoryStore(), **fields))
     else:
         manager = Manager.open(url, **fields)
-    return LeaseClient(manager, duration)
+    return LeaseClient(url, manager, duration)

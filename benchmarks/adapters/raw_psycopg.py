@@ -31,15 +31,15 @@ class PostgresRows(Rows):
 
     def change(self, statement: str, *values: Any) -> int:
         with self._pool.one() as connection:
-            return connection.execute(statement, values).rowcount  # type: ignore[arg-type]
+            return connection.execute(statement, values).rowcount
 
     def look(self, statement: str, *values: Any) -> bool:
         with self._pool.one() as connection:
-            return connection.execute(statement, values).fetchone() is not None  # type: ignore[arg-type]
+            return connection.execute(statement, values).fetchone() is not None
 
     def change_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> None:
         with self._pool.one() as connection, connection.transaction():
-            connection.cursor().executemany(statement, rows)  # type: ignore[arg-type]
+            connection.cursor().executemany(statement, rows)
 
     def close(self) -> None:
         for connection in self._pool.drain():

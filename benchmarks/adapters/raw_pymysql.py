@@ -47,7 +47,8 @@ class MySQLRows(Rows):
 
     def change(self, statement: str, *values: Any) -> int:
         with self._pool.one() as connection, connection.cursor() as cursor:
-            return cursor.execute(statement, values)
+            changed: int = cursor.execute(statement, values)
+        return changed
 
     def look(self, statement: str, *values: Any) -> bool:
         return self.change(statement, *values) > 0

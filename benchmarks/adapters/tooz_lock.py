@@ -30,7 +30,9 @@ class ToozLocks:
 
 def connect(url: str, duration: float) -> ToozLocks:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # its PostgreSQL driver is on its way out
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # its PostgreSQL driver is on its way out
         coordinator = coordination.get_coordinator(url, b"bench")
     coordinator.start()
     return ToozLocks(coordinator)

@@ -46,10 +46,11 @@ def _tell(results: Results, report: bool) -> None:
         write(results, PAGE)
         print(f"written: {PAGE}")
     else:
-        from benchmarks.report.sections import sections
+        from benchmarks.report.sections import NOTHING, sections
 
-        for section in sections(results).values():
-            print(f"\n{section}")
+        for name, section in sections(results).items():
+            if section != NOTHING:
+                print(f"\n{name}\n\n{section}")
 
 
 def _status(results: Results) -> int:

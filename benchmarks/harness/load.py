@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:
+    import psutil
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,8 @@ class Load:
 
 
 def load_of(pid: int | None = None, *, children: bool = False) -> Load:
+    import psutil
+
     process = psutil.Process(pid)
     family = [process, *(process.children(recursive=True) if children else ())]
     loads = [load for member in family if (load := _one(member, children)) is not None]
@@ -31,6 +35,8 @@ def load_of(pid: int | None = None, *, children: bool = False) -> Load:
 
 
 def _one(process: psutil.Process, shared_apart: bool) -> Load | None:
+    import psutil
+
     try:
         with process.oneshot():
             info, times = process.memory_info(), process.cpu_times()

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import psutil
-
 from benchmarks.harness.peers import Peer
 from benchmarks.servers.roster import SERVERS
 
@@ -20,7 +18,7 @@ def describe(folder: Path) -> dict[str, str | int]:
     return {
         "cores": os.cpu_count() or 0,
         "processor": _processor(),
-        "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        "memory_gb": _memory_gb(),
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": _file_system(folder),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -57,11 +55,15 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def _memory_gb() -> int:
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+
+
 def _file_system(folder: Path) -> str:
     """Of the mount that the folder is on."""
-    best, kind = "", "unknown"
-    for part in psutil.disk_partitions(all=True):
-        inside = folder.resolve().is_relative_to(part.mountpoint)
-        if inside and len(part.mountpoint) >= len(best):
-            best, kind = part.mountpoint, part.fstype
-    return kind
+    try:
+        mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
+    except OSError:
+        return "unknown"
+    over = [(len(where), kind) for where, kind in mounts if folder.resolve().is_relative_to(where)]
+    return max(over, default=(0, "unknown"), key=lambda mount: mount[0])[1]

@@ -61,7 +61,9 @@ class Run:
                     found = self._one(cell, servers, folder)
                     results.add(cell.workload.name, cell.peer.name, cell.round, found)
                     took = time.monotonic() - began
-                    print(f"[{number}/{len(cells)}] {_line(cell, found)} ({took:.1f} s)", flush=True)
+                    print(
+                        f"[{number}/{len(cells)}] {_line(cell, found)} ({took:.1f} s)", flush=True
+                    )
 
     def _one(self, cell: Cell, servers: dict[str, Server], folder: Path) -> Found:
         peer = cell.peer

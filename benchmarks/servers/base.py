@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class Server(ABC):
         if done.returncode:
             raise RuntimeError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
 
-    def _as_user(self) -> dict[str, str | int | Sequence[int]]:
+    def _as_user(self) -> dict[str, Any]:
         if self.user is None or os.geteuid() != 0:
             return {}
         entry = pwd.getpwnam(self.user)

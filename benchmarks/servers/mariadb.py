@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Any
 
 from benchmarks.servers.base import Server, find, first_line, need
 
@@ -29,7 +31,9 @@ class MariaDB(Server):
             "GRANT ALL ON *.* TO bench@'127.0.0.1';\n"
         )
         self.own(first)
-        flags = ["--no-defaults", f"--datadir={self.folder / 'data'}", "--skip-test-db"]
+        self._temporary.mkdir()
+        self.own(self._temporary)
+        flags = ["--no-defaults", *self._places(), "--skip-test-db"]
         self.run([install, *flags, "--auth-root-authentication-method=normal"])
 
     def command(self) -> list[str]:
@@ -37,7 +41,7 @@ class MariaDB(Server):
         return [
             need(self.program()),
             "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
+            *self._places(),
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'first.sql'}",
@@ -46,6 +50,15 @@ class MariaDB(Server):
             f"--port={self.port}",
             "--max-connections=1200",
         ]
+
+    @property
+    def _temporary(self) -> Path:
+        return self.folder / "temporary"
+
+    def _places(self) -> list[str]:
+        # A server deletes other servers' temporary tables when it starts in the same directory:
+        # with /tmp, the default, one of two that start together was seen to crash.
+        return [f"--datadir={self.folder / 'data'}", f"--tmpdir={self._temporary}"]
 
     def is_ready(self) -> bool:
         import pymysql
@@ -62,7 +75,7 @@ class MariaDB(Server):
             cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{database}` CHARACTER SET utf8mb4")
         return f"mysql://bench:bench@127.0.0.1:{self.port}/{database}"
 
-    def _connect(self):  # type: ignore[no-untyped-def]
+    def _connect(self) -> Any:
         import pymysql
 
         return pymysql.connect(host="127.0.0.1", port=self.port, user="bench", password="bench")

@@ -53,9 +53,8 @@ class PostgreSQL(Server):
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,))
             if known.fetchone() is None:
-                connection.execute(f'CREATE DATABASE "{database}"')  # type: ignore[call-overload]
+                connection.execute(f'CREATE DATABASE "{database}"')
         return self._url(database)
 
     def _url(self, database: str) -> str:
         return f"postgresql://bench@127.0.0.1:{self.port}/{database}"
-

@@ -19,7 +19,8 @@ PATIENCE = 45.0
 def blocked(place: Place) -> Found:
     client = place.connect()
     name = place.lease("blocked")
-    assert client.claim(name, "holder", block=True) is not None
+    held = client.claim(name, "holder", block=True)
+    assert held is not None  # and kept: some peers release what nobody refers to
     before, server_before = load_of(), _server(place)
     found: Found = {}
     made = 0
@@ -69,10 +70,12 @@ def _add(client: Client, name: str, made: int, count: int) -> None:
         _until(lambda: waiting() >= count, f"blocked {{}} of {count:,}", waiting)
         return
     asking: list[str] = []
+    through: list[str] = []
 
     def wait(holder: str) -> None:
         asking.append(holder)
         client.claim(name, holder, block=True)
+        through.append(holder)
 
     for holder in holders:
         threading.Thread(target=wait, args=(holder,), daemon=True).start()
@@ -81,6 +84,8 @@ def _add(client: Client, name: str, made: int, count: int) -> None:
         f"only {{}} of {len(holders):,} threads ran",
         lambda: len(asking),
     )
+    if through:
+        raise RuntimeError(f"{len(through):,} of {len(holders):,} were not blocked")
 
 
 def _until(condition: Callable[[], bool], message: str, count: Callable[[], int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 
 from benchmarks.adapters.base import Client
 from benchmarks.harness.peers import Ability
@@ -20,7 +21,7 @@ def queue(place: Place) -> Found:
     client.close()
     return {
         "ms": [round(seconds * 1e3, 3) for seconds, _ in passes],
-        "out_of_order": [sum(a > b for a, b in zip(o, o[1:], strict=False)) for _, o in passes],
+        "out_of_order": [sum(a > b for a, b in pairwise(o)) for _, o in passes],
     }
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import random
 
-from benchmarks.adapters.base import Fillable
+from benchmarks.adapters.base import Client, Fillable
 from benchmarks.harness.peers import Ability
 from benchmarks.workloads.base import Found, Place, Workload, now
-from benchmarks.workloads.rates import rate
+from benchmarks.workloads.rates import Step, rate
 
 
 def records(place: Place) -> Found:
     client = place.connect()
     assert isinstance(client, Fillable)
-    rng = random.Random(1)
     found: Found = {}
     names: list[str] = []
     pace = 0.0
@@ -27,16 +26,26 @@ def records(place: Place) -> Found:
         client.fill(more)
         pace = (now() - began) / len(more)
         names += more
-
-        def step() -> bool:
-            grip = client.claim(rng.choice(names), "holder", block=False)
-            if grip is not None:
-                grip.release()
-            return grip is not None
-
-        found[str(count)] = rate(place, lambda _: step, 1)  # noqa: B023  (called before the next)
+        found[str(count)] = _cost(place, client, names)
     client.close()
     return found
+
+
+def _cost(place: Place, client: Client, names: list[str]) -> Found:
+    return rate(place, lambda _: _stepper(client, names), 1)
+
+
+def _stepper(client: Client, names: list[str]) -> Step:
+    """Claim and release one of these, at random."""
+    rng = random.Random(1)
+
+    def step() -> bool:
+        grip = client.claim(rng.choice(names), "holder", block=False)
+        if grip is not None:
+            grip.release()
+        return grip is not None
+
+    return step
 
 
 RECORDS = Workload(
