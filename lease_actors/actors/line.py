@@ -6,12 +6,13 @@ Lives in the ManagerActor and is touched by its thread alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lease_actors.actors import retry
 from lease_actors.actors.answers import Answers
+from lease_actors.actors.aside import Aside, PutBack, locked
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue, Attempts
 from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
@@ -64,11 +65,12 @@ class Line:
         """A batch was applied under the present start, or it was begun with the manager."""
         self._leaving = False
         self._attempts = Attempts(runtime, decider, tell)
+        self._aside = Aside(runtime, tell)
 
     @property
     def busy(self) -> bool:
         """Something is in the line or on its way."""
-        return bool(self._pending or self._flushing or self._current is not None)
+        return bool(self._pending or self._flushing or self._current is not None or self._aside)
 
     # -- gathering -----------------------------------------------------------------------
 
@@ -105,8 +107,10 @@ class Line:
         replies: list[Reply[Any]] = []
         while self._pending and len(replies) < most:
             reply = self._pending.popleft()
-            if not reply.is_settled:  # its caller has gone: nobody wants it any more
-                self._name(reply)
+            if reply.is_settled:  # its caller has gone: nobody wants it any more
+                continue
+            self._name(reply)
+            if not self._aside or not self._aside.join(reply):
                 replies.append(reply)
         return replies
 
@@ -169,7 +173,21 @@ class Line:
         self._current = None
         self._runtime.figures.last_batch = len(verdict.replies)
         self.answers.give(verdict, self._decider.start)
+        self._aside.reached(verdict.decided.states)
+        if verdict.unseen:
+            self._set_aside(work, verdict.unseen)
         self._next()
+
+    def _set_aside(self, work: Work, unseen: Sequence[Reply[Any]]) -> None:
+        """Somebody else keeps their rows locked: that delays nobody else."""
+        for reply in self._aside.set(work.number, unseen):
+            assert reply.operation is not None
+            self._leave_undone(reply, locked(reply.operation.key))
+
+    def put_back(self, message: PutBack) -> None:
+        """Their pause is over."""
+        self._pending.extendleft(reversed(self._aside.take(message.key)))
+        self._flush_soon()
 
     def _again(self, work: Work, error: StorePassing) -> None:
         self._decider.reached_since = None
@@ -194,16 +212,20 @@ class Line:
         if work.verdict is not None:
             self.answers.give_back(work.verdict)
         for reply in work.replies:
-            op = reply.operation
-            if reply.blocked:  # it was asked again, and keeps its place
-                self.answers.look_again(reply)
-            elif reply.call is not None:
-                reply.fail(timed_out(reply, error))
-                if isinstance(op, Claim) and op.claim is not None:
-                    self.post(Reply(Cancel(op.key, op.claim)))
-            elif not self._leaving:  # an errand of our own
-                self.post(reply)
+            self._leave_undone(reply, error)
         self._next()
+
+    def _leave_undone(self, reply: Reply[Any], error: BaseException) -> None:
+        """It was tried often enough."""
+        op = reply.operation
+        if reply.blocked:  # it was asked again, and keeps its place
+            self.answers.look_again(reply)
+        elif reply.call is not None:
+            reply.fail(timed_out(reply, error))
+            if isinstance(op, Claim) and op.claim is not None:
+                self.post(Reply(Cancel(op.key, op.claim)))
+        elif not self._leaving:  # an errand of our own
+            self.post(reply)
 
     def _begin_anew(self, work: Work, error: StartUnknown) -> None:
         """Nobody can say what was applied: no caller may infer anything."""

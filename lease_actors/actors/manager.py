@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lease_actors.actors.answers import Attribution
+from lease_actors.actors.aside import PutBack
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue
 from lease_actors.actors.base import Gone, LeaseActor, tell
 from lease_actors.actors.expiry import WakeAt
@@ -96,6 +97,8 @@ class ManagerActor(LeaseActor):
                 self._tick(late)
             case TryAgain(work):
                 self._line.try_again(work)
+            case PutBack():
+                self._line.put_back(message)
             case AttemptOverdue():
                 self._line.overdue(message)
             case Stop():

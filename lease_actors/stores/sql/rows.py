@@ -10,6 +10,10 @@ from typing import Any
 from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure, Waiter
 
 __all__ = [
+    "ENDING",
+    "EXPIRY",
+    "HOLDER",
+    "OFFER",
     "PINS",
     "QUEUED",
     "STATE_COLUMNS",
@@ -39,7 +43,10 @@ STATE_COLUMNS = (
 )
 """The columns that change, in the order in which every statement has them."""
 
-QUEUED, PINS = STATE_COLUMNS.index("queued"), STATE_COLUMNS.index("pins")
+HOLDER, EXPIRY, ENDING, OFFER, QUEUED, PINS = map(
+    STATE_COLUMNS.index, ("holder", "expiry", "ending", "offer_start", "queued", "pins")
+)
+"""Where some of them are."""
 
 
 @lru_cache(maxsize=65536)

@@ -29,11 +29,14 @@ class Statements:
         self._compile = Compiler(dialect)
         self._add_starts()
         self._add_reads()
+        self._add_tenures()
         self._add_windows()
         self._add_writes()
         self._add_pruning()
 
     def _add_starts(self) -> None:
+        if self._clock is not None:
+            self.now = self._compile(sa.select(self._clock))
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(
@@ -67,15 +70,18 @@ class Statements:
         compile, t = self._compile, self._tables
         leases, pins, floor = t.leases, t.pins, t.floor
         state = [leases.c[name] for name in STATE_COLUMNS]
-        self.lock_leases = compile.sized(
-            lambda items: (
-                sa.select(leases.c.id, leases.c.key_hash, *state)
-                .where(leases.c.key_hash.in_(items))
-                .order_by(leases.c.key_hash)
-                .with_for_update()
-            )
+
+        def rows_of(items: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
+            columns = sa.select(leases.c.id, leases.c.key_hash, *state)
+            return columns.where(leases.c.key_hash.in_(items)).order_by(leases.c.key_hash)
+
+        self.lock_leases = compile.sized(lambda items: rows_of(items).with_for_update())
+        self.lock_free_leases = compile.sized(
+            lambda items: rows_of(items).with_for_update(skip_locked=True)
         )
-        self.lock_floor = compile(sa.select(floor.c.term).with_for_update(read=True))
+        term = sa.select(floor.c.term)
+        self.lock_floor = compile(term.with_for_update(read=True))
+        self.lock_free_floor = compile(term.with_for_update(read=True, skip_locked=True))
         self.floor = compile(sa.select(floor.c.term))
         self.ids = compile.sized(
             lambda items: sa.select(leases.c.key_hash, leases.c.id).where(
@@ -115,6 +121,42 @@ class Statements:
                 leases.c.holder.is_not(None) | (leases.c.pins > _ZERO),
             ),
             *("scope", "namespace", "model"),
+        )
+
+    def _add_tenures(self) -> None:
+        """The standing terms. PostgreSQL's FOR NO KEY UPDATE passes by foreign keys' checks."""
+        compile, t = self._compile, self._tables
+        tenure, leases = t.tenure, t.leases
+        self.lock_tenures = compile.sized(
+            lambda items: (
+                sa.select(tenure.c.lease_id)
+                .where(tenure.c.lease_id.in_(items))
+                .with_for_update(skip_locked=True, key_share=True)
+            )
+        )
+        self.set_tenure = compile(
+            tenure.update().values(term=arg("term")).where(tenure.c.lease_id == arg("id")),
+            *("term", "id"),
+        )
+        new = sa.select(leases.c.id, sa.cast(arg("term"), sa.BigInteger)).where(
+            leases.c.key_hash == arg("hash")
+        )
+        self.add_tenure = compile(
+            tenure.insert().from_select(["lease_id", "term"], new), *("term", "hash")
+        )
+        self.newest_tenure = compile(sa.select(sa.func.max(tenure.c.lease_id)))
+        self.drop_tenure = _delete(compile, tenure, "lease_id")
+        orphan = tenure.outerjoin(leases, leases.c.id == tenure.c.lease_id)
+        self.orphans = compile(
+            sa.select(tenure.c.lease_id)
+            .select_from(orphan)
+            .where(
+                tenure.c.lease_id > arg("after"),
+                tenure.c.lease_id <= arg("upto"),
+                leases.c.id.is_(None),
+            )
+            .limit(arg("limit")),
+            *("after", "upto", "limit"),
         )
 
     def _add_windows(self) -> None:

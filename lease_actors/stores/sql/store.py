@@ -1,8 +1,6 @@
 """A store in a SQL database.
 
-Statement by statement, a batch is: its number into the row of its start; the lease rows,
-locked, in one order for everybody; queues and pins; the time; the decision; what changed;
-commit. Every connection is back in its pool, in no transaction, when a call returns.
+Every connection is back in its pool, in no transaction, when a call returns.
 """
 
 from __future__ import annotations
@@ -16,16 +14,15 @@ import sqlalchemy as sa
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, Waiter
-from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
+from lease_actors.stores.base import Batch, Heard, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
+from lease_actors.stores.sql.batches import Batches
 from lease_actors.stores.sql.dialects import Options
-from lease_actors.stores.sql.load import load
 from lease_actors.stores.sql.pruning import prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
 from lease_actors.stores.sql.schema import check_schema, create_schema
 from lease_actors.stores.sql.statements import Statements
 from lease_actors.stores.sql.tables import make_tables
-from lease_actors.stores.sql.write import Writes
 
 __all__ = ["SqlStore"]
 
@@ -50,9 +47,16 @@ class SqlStore:
         schema: str | None = None,
         busy_timeout: float = 5.0,
         synchronous: str = "FULL",
+        lock_timeout: float = 0.25,
+        reply_timeout: float = 10.0,
     ) -> None:
         url, kind = resolve(url_or_engine)
-        options = Options(busy_timeout=busy_timeout, synchronous=synchronous)
+        options = Options(
+            busy_timeout=busy_timeout,
+            synchronous=synchronous,
+            lock_timeout=lock_timeout,
+            reply_timeout=reply_timeout,
+        )
         owned = not isinstance(url_or_engine, sa.Engine)
         engine = (
             url_or_engine
@@ -60,11 +64,12 @@ class SqlStore:
             else make_engine(url, kind, options)
         )
         tables = make_tables(table_prefix, schema)
-        self._dialect = kind(engine, tables, describe(url), owned=owned)
+        self._dialect = kind(engine, tables, describe(url), options, owned=owned)
         self._engine = self._dialect.adapt(engine)
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
+        self._batches = Batches(self._dialect, self._statements, self._connection)
         self._create = create_schema
         self._opening = threading.Lock()
         self._opened = False
@@ -128,31 +133,13 @@ class SqlStore:
         """Record a start; asked twice, its batches stay counted."""
         with self._connection() as connection:
             self._dialect.begin(connection)
-            if self._statements.start.one(connection, (start,)) is None:
-                self._statements.add_start.count(connection, (start, 0, *self._seen()))
+            if self._statements.start.one(connection, start) is None:
+                self._statements.add_start.count(connection, start, 0, *self._seen())
             self._dialect.commit(connection)
 
     def apply(self, batch: Batch) -> bool:
         """Apply the batch once, in one transaction; durable when it returns."""
-        dialect, statements = self._dialect, self._statements
-        with self._connection() as connection:
-            dialect.begin(connection)
-            advance = (batch.number, batch.start, *self._seen())
-            if not statements.advance.count(connection, advance):
-                self._look_for(connection, batch.start)
-                dialect.rollback(connection)
-                return False
-            loaded = load(connection, statements, batch.needs)
-            changes = batch.decide(loaded.states, dialect.now(connection))
-            Writes(loaded, changes).run(connection, statements)
-            if changes.notices:
-                dialect.notify(connection, batch.start, changes.notices)
-            dialect.commit(connection)
-            return True
-
-    def _look_for(self, connection: sa.Connection, start: str) -> None:
-        if self._statements.start.one(connection, (start,)) is None:
-            raise StartUnknown(f"start {start!r} is not recorded in {self._dialect.place}")
+        return self._batches.apply(batch)
 
     def _seen(self) -> tuple[Instant, ...]:
         """The time as an argument, where the database does not put in its own."""
@@ -170,7 +157,7 @@ class SqlStore:
     def get(self, key: Key) -> tuple[LeaseState, Instant]:
         """A snapshot of one lease, and the time."""
         with self._connection() as connection:
-            rows = self._statements.get.rows(connection, (digest(key),))
+            rows = self._statements.get.rows(connection, digest(key))
             if rows:
                 [state] = _snapshots(key.namespace, key.model_uuid, rows)
             else:
@@ -181,13 +168,13 @@ class SqlStore:
         """The leases there that have a tenure, an offer or pins."""
         place = (scope_of(namespace, model_uuid), namespace, model_uuid)
         with self._connection() as connection:
-            rows = self._statements.list.rows(connection, place)
+            rows = self._statements.list.rows(connection, *place)
             return list(_snapshots(namespace, model_uuid, rows)), self._dialect.now(connection)
 
     def waiting(self, key: Key) -> list[Waiter]:
         """The whole queue of one lease, in order."""
         with self._connection() as connection:
-            rows = self._statements.waiting.rows(connection, (digest(key),))
+            rows = self._statements.waiting.rows(connection, digest(key))
             return [to_waiter(row) for row in rows]
 
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
@@ -196,11 +183,11 @@ class SqlStore:
         with self._connection() as connection:
             offers = [
                 (state.key, state.offer)
-                for row in statements.offers.rows(connection, (start,))
+                for row in statements.offers.rows(connection, start)
                 if (state := to_state(Key(*row[:3]), row[3:])).offer is not None
             ]
             states = self._peek_states(connection, keys)
-            absent = statements.absent.one(connection, (start,)) is not None
+            absent = statements.absent.one(connection, start) is not None
             return Peek(offers, states, absent, self._dialect.now(connection))
 
     def _peek_states(self, connection: sa.Connection, keys: Sequence[Key]) -> list[LeaseState]:
@@ -233,7 +220,7 @@ class SqlStore:
             self._dialect.begin(connection)
             now = self._dialect.now(connection)
             gone, hand = prune_leases(
-                connection, self._statements, now - idle_for, self._hand, limit
+                connection, self._statements, self._dialect, now - idle_for, self._hand, limit
             )
             prune_starts(connection, self._statements, now, limit)
             self._dialect.commit(connection)
@@ -262,6 +249,10 @@ class SqlStore:
                 connection.close()
 
     def _undo(self, connection: sa.Connection, error: BaseException) -> None:
+        if self._dialect.is_lost(error):
+            connection.invalidate()
+            if self._dialect.owned:  # those in the pool have gone with it
+                self._dialect.engine.dispose()
         if connection.invalidated:
             return
         try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
 
 __all__ = ["SCHEMA_VERSION", "Tables", "make_tables"]
 
@@ -179,7 +180,15 @@ def _name() -> sa.types.TypeEngine[str]:
         sa.String(255)
         .with_variant(sa.String(255, collation="BINARY"), "sqlite")
         .with_variant(sa.String(255, collation="C"), "postgresql")
-        .with_variant(
-            mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-        )
+        .with_variant(_ExactName(255), "mysql", "mariadb")
     )
+
+
+class _ExactName(mysql.VARCHAR):
+    """Of MariaDB's and MySQL's collations by code point the one that heeds trailing spaces."""
+
+
+@compiles(_ExactName, "mysql", "mariadb")
+def _exact_name(kind: _ExactName, compiler: Any, **_: Any) -> str:
+    nopad = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
+    return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {nopad}"

@@ -47,8 +47,10 @@ class SqliteDialect(Dialect):
     _file: str = ""
     _identity: tuple[int, int] | None = None
 
-    def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
-        super().__init__(engine, tables, place, owned=owned)
+    def __init__(
+        self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
+    ) -> None:
+        super().__init__(engine, tables, place, options, owned=owned)
         self._file = _path(engine.url)
         self._watching = threading.Lock()
         self._watch: Any = None
