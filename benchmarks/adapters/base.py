@@ -42,8 +42,8 @@ class Queueing(Protocol):
 
 @runtime_checkable
 class Fillable(Protocol):
-    def fill(self, names: Sequence[str]) -> None:
-        """So many leases are in the store that have been held once."""
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
+        """So many leases more are in the store; says which of these names may be claimed now."""
 
 
 @runtime_checkable

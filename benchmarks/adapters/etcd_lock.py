@@ -36,13 +36,14 @@ class EtcdLocks:
         lock = self._client.lock(name, ttl=self._duration)
         return EtcdGrip(lock) if lock.acquire(timeout=None if block else 0) else None
 
-    def fill(self, names: Sequence[str]) -> None:
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
         """Standing locks' keys (released ones leave nothing), 100 a transaction."""
         puts = self._client.transactions.put
         for start in range(0, len(names), 100):
             some = names[start : start + 100]
             success = [puts(f"/locks/filled-{name}", b"holder") for name in some]
             self._client.transaction(compare=[], success=success, failure=[])
+        return names
 
     def close(self) -> None:
         self._client.close()

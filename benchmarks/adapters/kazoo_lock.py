@@ -17,13 +17,14 @@ class KazooLocks:
         lock = self._client.Lock(f"/bench/{name}", holder)
         return lock if lock.acquire(blocking=block) else None
 
-    def fill(self, names: Sequence[str]) -> None:
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
         """A lock that was used once leaves its node."""
         self._client.ensure_path("/bench")
         for start in range(0, len(names), 2000):
             some = names[start : start + 2000]
             for answer in [self._client.create_async(f"/bench/{name}") for name in some]:
                 answer.get()
+        return names
 
     def keep(self, names: Sequence[str]) -> Callable[[], int]:
         """The session's heartbeat keeps all of them."""

@@ -40,15 +40,17 @@ class Offered:
 class ListenNotify:
     def __init__(self, url: str) -> None:
         self._connection = psycopg.connect(url, autocommit=True)
-        self._connection.execute(_CREATE)
+        with self._connection.transaction():  # two at once would both try to create it
+            self._connection.execute("SELECT pg_advisory_xact_lock(1)")
+            self._connection.execute(_CREATE)
 
     def claim(self, name: str, holder: str, *, block: bool) -> Offered | None:
         names = {"name": name, "me": holder}
         self._connection.execute(f'LISTEN "offered_to_{holder}"')
         row = self._connection.execute(_CLAIM, names).fetchone()
         if row is None or not row[0]:
-            for _ in self._connection.notifies(stop_after=1):
-                self._connection.execute(_CONFIRM, names)
+            list(self._connection.notifies(stop_after=1))
+            self._connection.execute(_CONFIRM, names)
         return Offered(self._connection, names)
 
     def close(self) -> None:

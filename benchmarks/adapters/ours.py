@@ -47,14 +47,14 @@ class LeaseClient:
         self._queued = [self.claimer.claim_future(name, h, self.duration) for h in holders]
         return lambda: self._manager.report()["blocked-claims"]
 
-    def fill(self, names: Sequence[str]) -> None:
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
         """Leases that were held once, and have run out since."""
-        if self._url == "memory:":
-            claims = [self.claimer.claim_future(n, "holder", 0.001, wait=0) for n in names]
-            for claim in claims:
-                claim.get(timeout=60)
-        else:
-            insert_leases(self._url, NAMESPACE, names)
+        if self._url != "memory:":
+            return insert_leases(self._url, NAMESPACE, names)
+        claims = [self.claimer.claim_future(n, "holder", 0.001, wait=0) for n in names]
+        for claim in claims:
+            claim.get(timeout=60)
+        return names
 
     def close(self) -> None:
         self._manager.kill()

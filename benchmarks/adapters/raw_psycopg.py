@@ -22,7 +22,8 @@ class PostgresRows(Rows):
     RELEASE = "DELETE FROM raw_lease WHERE name = %s AND holder = %s"
     CHECK = """
         SELECT 1 FROM raw_lease WHERE name = %s AND holder = %s AND expiry > clock_timestamp()"""
-    FILL = "INSERT INTO raw_lease VALUES (%s, %s, '1970-01-01')"
+    FILL = "INSERT INTO raw_lease VALUES (%s, %s, %s)"
+    EPOCH = "1970-01-01"
 
     def __init__(self, url: str, duration: float) -> None:
         super().__init__(duration)

@@ -24,6 +24,8 @@ class Rows(ABC):
     RELEASE: ClassVar[str]
     CHECK: ClassVar[str]
     FILL: ClassVar[str]
+    EPOCH: ClassVar[object]
+    """An expiry long ago."""
 
     def __init__(self, duration: float) -> None:
         self.duration = duration
@@ -49,11 +51,13 @@ class Rows(ABC):
     def upsert(self, name: str, holder: str) -> bool:
         return self.change(self.CLAIM, name, holder, self.duration) > 0
 
-    def fill(self, names: Sequence[str]) -> None:
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
         """Standing rows (a released one is deleted)."""
         for start in range(0, len(names), 5000):
             some = names[start : start + 5000]
-            self.change_many(self.FILL, [(f"filled-{name}", "holder") for name in some])
+            rows = [(f"filled-{name}", "holder", self.EPOCH) for name in some]
+            self.change_many(self.FILL, rows)
+        return names
 
 
 class Row:

@@ -28,7 +28,8 @@ class SqliteRows(Rows):
     CHECK = """
         SELECT 1 FROM lease WHERE name = ? AND holder = ?
         AND expiry > (julianday('now') - 2440587.5) * 86400"""
-    FILL = "INSERT INTO lease VALUES (?, ?, 0)"
+    FILL = "INSERT INTO lease VALUES (?, ?, ?)"
+    EPOCH = 0
 
     def __init__(self, path: str, duration: float) -> None:
         super().__init__(duration)

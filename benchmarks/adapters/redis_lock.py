@@ -33,11 +33,12 @@ class RedisLocks:
         lock = self._client.lock(name, timeout=self._duration)
         return RedisGrip(lock) if lock.acquire(blocking=block) else None
 
-    def fill(self, names: Sequence[str]) -> None:
+    def fill(self, names: Sequence[str]) -> Sequence[str]:
         """Standing locks' keys (released ones leave nothing)."""
         for start in range(0, len(names), 10_000):
             some = names[start : start + 10_000]
             self._client.mset({f"filled:{name}": "holder" for name in some})
+        return names
 
     def close(self) -> None:
         self._client.close()

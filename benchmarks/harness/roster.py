@@ -13,7 +13,6 @@ OURS = ("lease-actors", "Pykka", "SQLAlchemy")
 _ROWS_LACK = {
     Ability.WAIT: "a row says no, and that is all; who wants to wait must ask again and again",
     Ability.KEEP: "nothing renews a row but the program itself",
-    Ability.CRASH: "a row runs out by its own time, but nobody is told; see `WAIT`",
 }
 _ADVISORY_LACKS = {
     Ability.RENEW: "an advisory lock has no time to live",
@@ -22,6 +21,10 @@ _ADVISORY_LACKS = {
     Ability.KEEP: "a connection for each lock; nothing to renew",
 }
 _REDIS_LACKS = {Ability.KEEP: "no renewal, or a thread for each lock"}
+_SAME_KEYS = {
+    **_REDIS_LACKS,
+    Ability.RECORD: "left out: a key for each lock on the same server, as with redis-py",
+}
 _FILE_LACKS = {
     Ability.RENEW: "a kernel lock has no time to live",
     Ability.CHECK: "it keeps a local flag; the kernel holds the lock while the file is open",
@@ -111,13 +114,10 @@ PEERS: tuple[Peer, ...] = (
         server="postgresql",
         packages=("psycopg",),
         durable="synced to disk",
-        lacks={
-            **_ROWS_LACK,
-            Ability.RECORD: "a reference for the hand-over only",
-            Ability.RENEW: "a reference for the hand-over only",
-            Ability.CHECK: "a reference for the hand-over only",
-            Ability.CLAIM: "a reference for the hand-over only",
-        },
+        lacks=dict.fromkeys(
+            (Ability.RENEW, Ability.CHECK, Ability.RECORD, Ability.CLAIM),
+            "a reference for the hand-over only",
+        ),
     ),
     Peer(
         name="kazoo",
@@ -161,7 +161,7 @@ PEERS: tuple[Peer, ...] = (
         server="redis-durable",
         packages=("redis",),
         durable="synced to disk",
-        lacks=_REDIS_LACKS,
+        lacks=_SAME_KEYS,
     ),
     Peer(
         name="python-redis-lock",
@@ -172,7 +172,7 @@ PEERS: tuple[Peer, ...] = (
         packages=("python-redis-lock", "redis"),
         durable="nothing",
         most_waiters=1_000,
-        lacks=_REDIS_LACKS,
+        lacks=_SAME_KEYS,
     ),
     Peer(
         name="python-redis-lock-durable",
@@ -183,7 +183,7 @@ PEERS: tuple[Peer, ...] = (
         packages=("python-redis-lock", "redis"),
         durable="synced to disk",
         most_waiters=1_000,
-        lacks=_REDIS_LACKS,
+        lacks=_SAME_KEYS,
     ),
     Peer(
         name="tooz-postgresql",

@@ -10,10 +10,11 @@ from benchmarks.workloads.base import Found
 
 
 def rates(results: Results, work: str) -> str | None:
-    threads = [str(n) for n in results.head["scale"]["threads"]]
-    rows = [[who(peer), *_rates(rounds, threads)] for peer, rounds in done(results, work)]
-    if not rows:
+    measured = done(results, work)
+    if not measured:
         return None
+    threads = list(measured[0][1][0])
+    rows = [[who(peer), *_rates(rounds, threads)] for peer, rounds in measured]
     each = [
         f"{n} thread{'s' * (n != '1')}: {what}"
         for n in threads

@@ -61,7 +61,7 @@ def versions(results: Results) -> str:
 
 def _absent(results: Results, work: str) -> str | None:
     lines = [
-        f"- {', '.join(peer.title for peer in peers)}: {why}."
+        f"- {'; '.join(peer.title for peer in peers)}: {why}."
         for why, peers in not_done(results, work).items()
     ]
     return "Not here, and why:\n\n" + "\n".join(lines) if lines else None

@@ -19,25 +19,27 @@ class Scale:
     """How much of everything."""
 
     rounds: int = 3
-    seconds: float = 1.0
+    seconds: float = 0.8
     """Of each measurement of a rate."""
-    warm_up: float = 0.3
+    warm_up: float = 0.2
     threads: tuple[int, ...] = (1, 8, 64)
-    hand_over_seconds: float = 2.5
+    """Of claims and releases; of renewals and checks the first and the last."""
+    hand_over_seconds: float = 1.5
     waiters: int = 50
-    queues: int = 3
+    queues: int = 2
     """So many times, one queue after the other."""
     processes: int = 48
-    contention_seconds: float = 15.0
+    contention_seconds: float = 10.0
     duration: float = 5.0
     """Of the lease whose holder is killed."""
-    crashes: int = 3
+    crashes: int = 5
+    """At once, each with a lease of its own."""
     blocked: tuple[int, ...] = (1_000, 10_000)
     records: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    fill_seconds: float = 40.0
+    fill_seconds: float = 30.0
     """A store that would take longer to fill is not filled any further."""
     kept: int = 10_000
-    kept_seconds: float = 20.0
+    kept_seconds: float = 15.0
 
 
 FULL = Scale()

@@ -11,8 +11,8 @@ from benchmarks.harness.load import Load, load_of
 from benchmarks.harness.peers import Ability
 from benchmarks.workloads.base import Found, Place, Workload, now
 
-SETTLED = 2.0
-WATCHED = 2.0
+SETTLED = 1.5
+WATCHED = 1.5
 PATIENCE = 45.0
 
 

@@ -79,4 +79,5 @@ HAND_OVER = Workload(
     title="Hand-over between two processes",
     run=hand_over,
     needs=(Ability.WAIT, Ability.PROCESSES),
+    patience=20,
 )

@@ -10,7 +10,7 @@ from benchmarks.adapters.base import Client
 from benchmarks.harness.peers import Ability
 from benchmarks.workloads.base import Found, Place, Workload, now
 
-APART = 0.010
+APART = 0.005
 """The waiters come so many seconds after one another: there is no doubt who was first."""
 SETTLED = 0.3
 

@@ -34,7 +34,7 @@ def pairs(place: Place) -> Found:
 
         return step
 
-    return _by_threads(place, stepper)
+    return _by_threads(place, stepper, place.scale.threads)
 
 
 def renewals(place: Place) -> Found:
@@ -43,7 +43,7 @@ def renewals(place: Place) -> Found:
         assert isinstance(grip, Renewable)
         return _always(grip.renew)
 
-    return _by_threads(place, stepper)
+    return _by_threads(place, stepper, _least_and_most(place))
 
 
 def checks(place: Place) -> Found:
@@ -52,7 +52,11 @@ def checks(place: Place) -> Found:
         assert isinstance(grip, Checkable)
         return _always(grip.check)
 
-    return _by_threads(place, stepper)
+    return _by_threads(place, stepper, _least_and_most(place))
+
+
+def _least_and_most(place: Place) -> tuple[int, ...]:
+    return (place.scale.threads[0], place.scale.threads[-1])
 
 
 def _always(call: Callable[[], None]) -> Step:
@@ -63,9 +67,11 @@ def _always(call: Callable[[], None]) -> Step:
     return step
 
 
-def _by_threads(place: Place, stepper: Callable[[Client, str], Step]) -> Found:
+def _by_threads(
+    place: Place, stepper: Callable[[Client, str], Step], each: tuple[int, ...]
+) -> Found:
     found: Found = {}
-    for threads in place.scale.threads:
+    for threads in each:
         client = place.connect()
 
         def step_of(number: int) -> Step:

@@ -14,19 +14,19 @@ def records(place: Place) -> Found:
     client = place.connect()
     assert isinstance(client, Fillable)
     found: Found = {}
-    names: list[str] = []
+    filled, claimable = 0, list[str]()
     pace = 0.0
     for count in place.scale.records:
-        more = [place.lease(f"record-{n}") for n in range(len(names), count)]
+        more = [place.lease(f"record-{n}") for n in range(filled, count)]
         if pace * len(more) > place.scale.fill_seconds:
             about = pace * len(more)
             found[str(count)] = {"cannot": f"to fill it would have taken about {about:.0f} s"}
             break
         began = now()
-        client.fill(more)
+        claimable += client.fill(more)
         pace = (now() - began) / len(more)
-        names += more
-        found[str(count)] = _cost(place, client, names)
+        filled = count
+        found[str(count)] = _cost(place, client, claimable)
     client.close()
     return found
 

@@ -83,4 +83,5 @@ TAKE_OVER = Workload(
     title="Take-over after kill -9",
     run=take_over,
     needs=(Ability.WAIT, Ability.PROCESSES, Ability.CRASH, Ability.CLAIM),
+    most_rounds=1,
 )
