@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks.adapters.ours_filled import insert_leases
 from lease_actors import ClaimDenied, Manager, ManagerConfig, MemoryStore
 
 NAMESPACE = "bench"
+TAKERS = 32
+"""So many threads take what is to be kept; none is needed to keep it."""
 
 
 class Tenure:
@@ -55,6 +58,13 @@ class LeaseClient:
         for claim in claims:
             claim.get(timeout=60)
         return names
+
+    def keep(self, names: Sequence[str]) -> Callable[[], int]:
+        holds = [self.claimer.hold(name, "holder", self.duration, wait=0) for name in names]
+        with ThreadPoolExecutor(TAKERS) as pool:
+            held = list(pool.map(lambda hold: hold.__enter__(), holds))
+        self._holds = holds  # whose blocks never end
+        return lambda: sum(not lease.lost.is_set() for lease in held)
 
     def close(self) -> None:
         self._manager.kill()

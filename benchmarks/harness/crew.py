@@ -6,6 +6,7 @@ siblings what it was handed.
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ class Crew:
         self._all: list[ForkServerProcess] = []
 
     def start(self, work: Callable[..., None], *args: Any) -> ForkServerProcess:
-        process = self.context.Process(target=work, args=args)
+        process = self.context.Process(target=_quietly, args=(work, *args))
         process.start()
         self._all.append(process)
         return process
@@ -32,6 +33,11 @@ class Crew:
             process.kill()
         for process in self._all:
             process.join()
+
+
+def _quietly(work: Callable[..., None], *args: Any) -> None:
+    logging.getLogger().addHandler(logging.NullHandler())  # what peers log is not asked for
+    work(*args)
 
 
 @contextmanager

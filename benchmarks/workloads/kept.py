@@ -16,8 +16,7 @@ DURATION = 30.0
 
 def kept(place: Place) -> Found:
     client = place.connect(DURATION)
-    if not isinstance(client, Keeping):
-        return {"cannot": "this version has no hold() yet"}
+    assert isinstance(client, Keeping)
     names = [place.lease(str(n)) for n in range(place.scale.kept)]
     began = now()
     standing = client.keep(names)
