@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 from kazoo.client import KazooClient
 from kazoo.recipe.lock import Lock
+
+TAKERS = 32
+"""So many threads take what is to be kept; none is needed to keep it."""
 
 
 class KazooLocks:
@@ -28,7 +32,8 @@ class KazooLocks:
 
     def keep(self, names: Sequence[str]) -> Callable[[], int]:
         """The session's heartbeat keeps all of them."""
-        locks = [self.claim(name, "holder", block=True) for name in names]
+        with ThreadPoolExecutor(TAKERS) as pool:
+            locks = list(pool.map(lambda name: self.claim(name, "holder", block=True), names))
         paths = [f"{lock.path}/{lock.node}" for lock in locks if lock is not None]
         return lambda: sum(
             a.get() is not None for a in [self._client.exists_async(p) for p in paths]

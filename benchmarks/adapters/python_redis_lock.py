@@ -6,7 +6,7 @@ from redis import Redis
 from redis_lock import Lock
 
 from benchmarks.adapters.base import Lost
-from benchmarks.adapters.redis_lock import RedisLocks
+from benchmarks.adapters.redis_lock import MOST, RedisLocks
 
 
 class SignalGrip:
@@ -31,4 +31,4 @@ class SignalLocks(RedisLocks):
 
 
 def connect(url: str, duration: float) -> SignalLocks:
-    return SignalLocks(Redis.from_url(url), duration)
+    return SignalLocks(Redis.from_url(url, max_connections=MOST), duration)

@@ -9,6 +9,9 @@ from redis.lock import Lock
 
 from benchmarks.adapters.base import Lost
 
+MOST = 10_000
+"""So many connections the pool may open: as many as a Redis server takes (100 by default)."""
+
 
 class RedisGrip:
     def __init__(self, lock: Lock) -> None:
@@ -45,4 +48,4 @@ class RedisLocks:
 
 
 def connect(url: str, duration: float) -> RedisLocks:
-    return RedisLocks(Redis.from_url(url), duration)
+    return RedisLocks(Redis.from_url(url, max_connections=MOST), duration)

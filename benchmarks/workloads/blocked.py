@@ -74,8 +74,11 @@ def _add(client: Client, name: str, made: int, count: int) -> None:
 
     def wait(holder: str) -> None:
         asking.append(holder)
-        client.claim(name, holder, block=True)
-        through.append(holder)
+        try:
+            client.claim(name, holder, block=True)
+            through.append("it was not blocked")
+        except Exception as error:
+            through.append(f"{type(error).__name__}: {error}")
 
     for holder in holders:
         threading.Thread(target=wait, args=(holder,), daemon=True).start()
@@ -85,7 +88,7 @@ def _add(client: Client, name: str, made: int, count: int) -> None:
         lambda: len(asking),
     )
     if through:
-        raise RuntimeError(f"{len(through):,} of {len(holders):,} were not blocked")
+        raise RuntimeError(f"{len(through):,} of {len(holders):,} do not wait: {through[0]}")
 
 
 def _until(condition: Callable[[], bool], message: str, count: Callable[[], int]) -> None:
