@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PEERS = ("lease-actors-memory", "lease-actors-sqlite", "raw-sqlite3")
-WORK = ("pairs", "renewals", "checks", "queue", "records")
+WORK = ("pairs", "renewals", "checks", "queue", "take-over", "records")
 
 
 def python(*arguments: str) -> str:
@@ -45,9 +45,10 @@ def test_a_quick_run_measures_everybody_or_says_why_not(tmp_path: Path) -> None:
     assert set(found) == {(work, peer) for work in WORK for peer in PEERS}
     for peer in PEERS:
         assert all(each["per_second"] > 0 for each in found["pairs", peer].values())
-        assert f"{found['pairs', peer]['1']['refused']}" == "0"
+        assert found["pairs", peer]["1"]["refused"] == 0
     for ours in PEERS[:2]:
         assert found["queue", ours]["out_of_order"] == [0]
+    assert found["take-over", "lease-actors-sqlite"]["after_renewal"][0] >= 2
     assert "cannot" in found["queue", "raw-sqlite3"]
     assert "Not here, and why" in printed
 
