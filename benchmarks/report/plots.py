@@ -133,7 +133,10 @@ def _records(results: Results, path: Path) -> bool:
     axes = figure.subplots()
     for number, (peer, rounds) in enumerate(found):
         points = [(int(n), f["p50_ms"]) for n, f in rounds[-1].items() if f.get("count")]
-        style: dict[str, Any] = {"marker": MARKERS[number % len(MARKERS)], "color": COLOURS[peer.group]}
+        style: dict[str, Any] = {
+            "marker": MARKERS[number % len(MARKERS)],
+            "color": COLOURS[peer.group],
+        }
         axes.plot([n for n, _ in points], [ms for _, ms in points], label=peer.title, **style)
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -47,6 +47,7 @@ QUICK = Scale(
     rounds=1,
     seconds=0.2,
     warm_up=0.05,
+    threads=(1, 8),
     hand_over_seconds=0.5,
     waiters=10,
     queues=1,
