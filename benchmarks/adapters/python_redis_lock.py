@@ -31,4 +31,6 @@ class SignalLocks(RedisLocks):
 
 
 def connect(url: str, duration: float) -> SignalLocks:
-    return SignalLocks(Redis.from_url(url, max_connections=MOST), duration)
+    # It sleeps in BLPOP for as long as a lock lasts; redis-py by default gives up on a silent
+    # connection after five seconds, and with that on the lock.
+    return SignalLocks(Redis.from_url(url, max_connections=MOST, socket_timeout=None), duration)

@@ -30,7 +30,9 @@ class Crew:
 
     def end(self) -> None:
         for process in self._all:
-            process.kill()
+            # The fork server has reaped those that ended: their numbers may be others' by now.
+            if process.is_alive():
+                process.kill()
         for process in self._all:
             process.join()
 

@@ -19,7 +19,7 @@ class Scale:
     """How much of everything."""
 
     rounds: int = 3
-    seconds: float = 0.8
+    seconds: float = 0.7
     """Of each measurement of a rate."""
     warm_up: float = 0.2
     threads: tuple[int, ...] = (1, 8, 64)
@@ -29,14 +29,14 @@ class Scale:
     queues: int = 2
     """So many times, one queue after the other."""
     processes: int = 48
-    contention_seconds: float = 10.0
+    contention_seconds: float = 8.0
     duration: float = 5.0
     """Of the lease whose holder is killed."""
     crashes: int = 5
     """At once, each with a lease of its own."""
     blocked: tuple[int, ...] = (1_000, 10_000)
     records: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
-    fill_seconds: float = 30.0
+    fill_seconds: float = 25.0
     """A store that would take longer to fill is not filled any further."""
     kept: int = 10_000
     kept_seconds: float = 15.0

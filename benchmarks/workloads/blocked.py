@@ -13,7 +13,7 @@ from benchmarks.workloads.base import Found, Place, Workload, now
 
 SETTLED = 1.5
 WATCHED = 1.5
-PATIENCE = 45.0
+PATIENCE = 30.0
 
 
 def blocked(place: Place) -> Found:
@@ -80,7 +80,10 @@ def _add(client: Client, name: str, made: int, count: int) -> None:
         except Exception as error:
             through.append(f"{type(error).__name__}: {error}")
 
-    for holder in holders:
+    give_up = now() + PATIENCE
+    for number, holder in enumerate(holders):
+        if now() > give_up:
+            raise TimeoutError(f"only {made + number:,} threads ran within {PATIENCE:g} s")
         threading.Thread(target=wait, args=(holder,), daemon=True).start()
     _until(
         lambda: len(asking) >= len(holders),

@@ -28,7 +28,13 @@ def take_over(place: Place) -> Found:
     """Several pairs at once, each with a lease of its own: they do nothing but wait."""
     with crew_of(place) as crew:
         pairs = [_pair(crew, place, place.lease(str(n))) for n in range(place.scale.crashes)]
+        for pair in pairs:  # all are connected by now: what is held must not run out meanwhile
+            pair.holder.recv()
+            pair.waiter.recv()
         for pair in pairs:
+            pair.holder.send("claim")
+        for pair in pairs:
+            pair.holder.recv()
             pair.waiter.send("claim")
         time.sleep(SETTLED)
         renewed, killed = [], []
@@ -37,6 +43,7 @@ def take_over(place: Place) -> Found:
             renewed.append(pair.holder.recv())
             pair.victim.kill()
             killed.append(now())
+            pair.victim.join()
         claimed = [pair.waiter.recv() for pair in pairs]
     return {
         "duration": place.scale.duration,
@@ -50,13 +57,13 @@ def _pair(crew: Crew, place: Place, name: str) -> Pair:
     victim = crew.start(_hold, place, name, end)
     waiter, end = crew.context.Pipe()
     crew.start(_wait, place, name, end)
-    holder.recv()
-    waiter.recv()
     return Pair(victim, holder, waiter)
 
 
 def _hold(place: Place, name: str, end: Connection) -> None:
     client = place.connect(place.scale.duration)
+    end.send("connected")
+    end.recv()
     grip = client.claim(name, "victim", block=True)
     end.send("held")
     end.recv()
