@@ -51,6 +51,8 @@ class Peer:
     lacks: Mapping[Ability, str] = field(default_factory=dict)
     """Each ability that it has not, and why."""
     most_waiters: int = 10_000
+    because: str = "each claim that waits takes a connection of its own"
+    """Why not more of them."""
     options: Mapping[str, Any] = field(default_factory=dict)
     order: str = "no"
     """Whether it promises who is next."""

@@ -21,6 +21,7 @@ _ADVISORY_LACKS = {
     Ability.KEEP: "a connection for each lock; nothing to renew",
 }
 _REDIS_LACKS = {Ability.KEEP: "no renewal, or a thread for each lock"}
+_POLLS = "all threads poll: with 10,000 the process did not get on within 150 s"
 _SAME_KEYS = {
     **_REDIS_LACKS,
     Ability.RECORD: "left out: a key for each lock on the same server, as with redis-py",
@@ -239,6 +240,8 @@ PEERS: tuple[Peer, ...] = (
         local="file://{folder}",
         packages=("filelock",),
         durable="nothing",
+        most_waiters=1_000,
+        because=_POLLS,
         lacks=_FILE_LACKS,
     ),
     Peer(
@@ -250,6 +253,8 @@ PEERS: tuple[Peer, ...] = (
         packages=("filelock",),
         durable="a file, not synced",
         options={"lease": True},
+        most_waiters=1_000,
+        because=_POLLS,
         lacks={
             **_FILE_LACKS,
             Ability.RENEW: "a heartbeat thread for each lease renews it; there is no such call",

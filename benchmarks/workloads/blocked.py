@@ -26,7 +26,7 @@ def blocked(place: Place) -> Found:
     made = 0
     for count in place.scale.blocked:
         if count > place.peer.most_waiters:
-            found[str(count)] = {"cannot": "each claim that waits takes a connection of its own"}
+            found[str(count)] = {"cannot": place.peer.because}
             continue
         began = now()
         try:
