@@ -238,6 +238,11 @@ class Answers:
     def _compare(self, state: LeaseState, now: Instant) -> None:
         for reply in self.watches.ended(state.key, lambda term: term <= state.ended_term):
             reply.settle(None)
+        if not state.queued:
+            # Blocked, but not in the queue: a database that failed over has lost it, unless the
+            # snapshot is only older. Asked again, it queues once more, or nothing changes.
+            for reply in self.watches.claims_on(state.key):
+                self._ask_again(reply)
         instant = due(state)
         if (instant is None or now < instant) and (state.tenure or state.offer):
             self._meet(state)

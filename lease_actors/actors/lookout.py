@@ -75,6 +75,8 @@ class Lookout:
         """The start for which listening was tried last; None: not since somebody waits."""
         self._pause = _FIRST
         self._version: int | None = None
+        self._behind = 0
+        """So many leases have not been looked at since the version became what it is."""
         self._thread = threading.Thread(
             target=self._run, name=f"lease lookout {runtime.label}", daemon=True
         )
@@ -177,14 +179,18 @@ class Lookout:
             version = store.version()
             last = _LAST if version is None else _LAST_CHEAP
             self._pause = min(self._pause * _GROWTH, last)
-            if version is not None and version == self._version and not urgent:
+            if version != self._version:
+                self._behind = len(self._followed)
+            elif version is not None and self._behind <= 0 and not urgent:
                 return
+            self._version = version
+            if not urgent:
+                self._behind -= len(chunks[0])
             for keys in chunks:
                 peek = store.peek(self._start(), keys)
                 self._tell(Seen(peek, clock.steady()))
                 if peek.offers:
                     self._pause = _FIRST
-            self._version = version
         except Exception as error:  # of whatever kind: the next look finds out
             self._pause, self._version = _BESIDES, None
             self._log("looking failed: %s", error)

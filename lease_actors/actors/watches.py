@@ -91,6 +91,11 @@ class Watches:
         watch = self._watches.get(key)
         return list(watch.claims.get(holder, {}).values()) if watch else []
 
+    def claims_on(self, key: Key) -> list[Reply[Any]]:
+        """The blocked claims on that lease."""
+        watch = self._watches.get(key)
+        return [r for claims in watch.claims.values() for r in claims.values()] if watch else []
+
     def ended(self, key: Key, is_over: Callable[[int], bool]) -> list[Reply[Any]]:
         """Who waited for the end of a term that is over; they are forgotten."""
         watch = self._watches.get(key)

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from acceptance.conftest import Run
-from acceptance.support import NS, PATIENCE, settle
+from acceptance.support import NS, PATIENCE, key, settle
 from support.faults import FaultyStore
+from support.managers import until
 
 from lease_actors import Manager, ManagerConfig, MemoryStore, NotHeld, Store, WaitCancelled
 from lease_actors.actors.manager import Crash
-from lease_actors.core.model import Key, Notice
+from lease_actors.core.model import Key, Need, Notice
 from lease_actors.stores.base import Heard, Listener, Peek
+from lease_actors.testing.cases.starts import Start
 
 LONG = 3600
 
@@ -175,6 +178,20 @@ def test_a_manager_that_crashed_costs_those_behind_it_one_offer_window(
         assert all(future.is_settled for future in gone)
         other.revoker(NS).revoke("db", "app-1")
         assert behind.get(timeout=PATIENCE).term == 3
+
+
+def test_a_claim_that_its_database_has_lost_queues_once_more(
+    one: Manager, other: Manager, store: Store
+) -> None:
+    """As a server that fails over to a standby, or does not sync, may do."""
+    one.claimer(NS).claim("db", "app-1", LONG)
+    future = other.claimer(NS).claim_future("db", "app-2", LONG)
+    settle(other)
+    start = Start(store)
+    start.edit(key("db"), lambda s: replace(s, queue=(), queued=0), Need(heads=9))
+    until(lambda: len(one.reader(NS).waiting("db")) == 1, "its return to the queue")
+    one.revoker(NS).revoke("db", "app-1")
+    assert future.get(timeout=PATIENCE).term == 2
 
 
 class SlowLook(FaultyStore):

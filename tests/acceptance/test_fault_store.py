@@ -6,6 +6,7 @@ import threading
 
 import pykka
 import pytest
+from acceptance.support import pass_manager
 from support.faults import (
     PATIENCE,
     FaultyStore,
@@ -19,7 +20,7 @@ from support.faults import (
     reply_lost,
     start_lost,
 )
-from support.managers import Calling, Log, advance_until, blocked, managing
+from support.managers import Calling, Log, advance_until, blocked, managing, until
 
 from lease_actors import (
     ClaimDenied,
@@ -135,6 +136,23 @@ def test_a_call_ends_in_time_though_the_store_never_answers(
             waiting.outcome()
         store.always(None)
         silent.release()
+
+
+def test_an_attempt_that_fails_just_after_it_was_left_behind_is_tried_again_once(
+    store: FaultyStore, clock: FakeClock
+) -> None:
+    with Hang(passing) as silent, managing(store, clock, attempt_timeout=5) as manager:
+        store.then(silent)
+        future = manager.claimer("ns").claim_future("app", "me", 60, wait=0)
+        assert silent.began.wait(PATIENCE)
+        clock.advance(5)
+        until(lambda: manager.report()["retries"] == 1, "its being left behind")
+        silent.release()  # in the midst of the pause before the next
+        assert silent.ended.wait(PATIENCE)
+        pass_manager(manager)
+        advance_until(clock, lambda: future.is_settled)
+        assert future.get().term == 1
+        assert (manager.report()["retries"], store.batches) == (1, [1, 1])
 
 
 def test_reading_from_a_silent_store_ends_in_time(store: FaultyStore, clock: FakeClock) -> None:
