@@ -16,6 +16,7 @@ from lease_actors.errors import NotValid
 from lease_actors.held import ClaimFuture
 from lease_actors.observability.hooks import Hooks
 from lease_actors.observability.logging import LoggingHook, ManagerLog
+from lease_actors.overview import Overview
 from lease_actors.stores import SqlStore
 
 __all__ = ["Manager"]
@@ -77,6 +78,10 @@ class Manager:
         """Who revokes leases there. ``NotValid``: there is no such namespace."""
         self._crew.secretary_of(namespace)
         return Revoker(self._crew.door, namespace, model_uuid)
+
+    def overview(self) -> Overview:
+        """Who looks at whole leases, of one namespace or of all: for operators."""
+        return Overview(self._crew.reads)
 
     # -- the raw door --------------------------------------------------------------------
 

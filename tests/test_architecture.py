@@ -20,6 +20,7 @@ FACADE = "lease_actors"
 HOUSE = (
     "__main__",
     "cli",
+    "web",
     "testing",
     "roles",
     "manifold",
@@ -28,6 +29,7 @@ HOUSE = (
     "crew",
     "dump",
     "capabilities",
+    "overview",
     "held",
     "lease",
     "config",

@@ -107,14 +107,18 @@ class Statements:
                 leases.c.key_hash.in_(items)
             )
         )
+        something_stands = leases.c.holder.is_not(None) | (leases.c.pins > _ZERO)
         self.list = compile(
             snapshot.where(
                 leases.c.scope == arg("scope"),
                 leases.c.namespace == arg("namespace"),
                 leases.c.model == arg("model"),
-                leases.c.holder.is_not(None) | (leases.c.pins > _ZERO),
+                something_stands,
             ),
             *("scope", "namespace", "model"),
+        )
+        self.list_all = compile(
+            snapshot.add_columns(leases.c.namespace, leases.c.model).where(something_stands)
         )
 
     def _add_windows(self) -> None:

@@ -177,12 +177,24 @@ class SqlStore:
                 state = LeaseState(key, self._statements.floor.one(connection))
             return state, self._dialect.now(connection)
 
-    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
-        """The leases there that have a tenure, an offer or pins."""
+    def leases(
+        self, namespace: str | None, model_uuid: str | None
+    ) -> tuple[list[LeaseState], Instant]:
+        """The leases there, or everywhere, that have a tenure, an offer or pins."""
+        if namespace is None or model_uuid is None:
+            return self._leases_everywhere()
         place = (scope_of(namespace, model_uuid), namespace, model_uuid)
         with self._connection() as connection:
             rows = self._statements.list.rows(connection, place)
             return list(_snapshots(namespace, model_uuid, rows)), self._dialect.now(connection)
+
+    def _leases_everywhere(self) -> tuple[list[LeaseState], Instant]:
+        places: dict[tuple[str, str], list[Sequence[Any]]] = {}
+        with self._connection() as connection:
+            for *row, namespace, model in self._statements.list_all.rows(connection, ()):
+                places.setdefault((namespace, model), []).append(row)
+            states = [s for place, rows in places.items() for s in _snapshots(*place, rows)]
+            return states, self._dialect.now(connection)
 
     def waiting(self, key: Key) -> list[Waiter]:
         """The whole queue of one lease, in order."""
