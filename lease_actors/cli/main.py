@@ -1,0 +1,124 @@
+"""The ``lease-actors`` command: which commands there are, and how each of them ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+
+from lease_actors._version import __version__
+from lease_actors.cli import reading, status, writing
+from lease_actors.cli.demo import run as run_demo
+from lease_actors.errors import LeaseError
+
+__all__ = ["main"]
+
+PROGRAM = "lease-actors"
+
+
+class Terminated(BaseException):
+    """A signal asked the program to end."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name=PROGRAM)
+@click.option("--verbose", "-v", is_flag=True, help="Say on stderr what the manager logs.")
+@click.pass_context
+def commands(context: click.Context, verbose: bool) -> None:
+    """Leases: one holder at a time, and a fair queue.
+
+    \b
+    Status: 0 it went well, 1 the answer is no, 2 usage, 70 the database failed,
+    74 the lease was lost, 75 it was not to be had, 126 and 127 no such command,
+    128+n ended by signal n.
+    """
+    context.obj = _logger(verbose)
+
+
+@commands.command()
+def demo() -> int:
+    """Three contenders for one lease: a hand-over, a crash, a pin (some 5 s)."""
+    return run_demo()
+
+
+for command in (*reading.COMMANDS, *writing.COMMANDS):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; its exit status. Whatever fails is one line on stderr."""
+    try:
+        with _signals_raise():
+            result = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
+            sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as left:
+        return left.exit_code
+    except click.Abort:
+        return _say("interrupted", status.INTERRUPTED)
+    except click.ClickException as error:
+        return _say(_usage(error), status.USAGE)
+    except LeaseError as error:
+        return _say(str(error), status.status_of(error))
+    except KeyboardInterrupt:
+        return _say("interrupted", status.INTERRUPTED)
+    except Terminated as ended:
+        name = signal.Signals(ended.signum).name
+        return _say(f"ended by {name}", status.SIGNALLED + ended.signum)
+    except BrokenPipeError:
+        return _pipe_closed()
+
+
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else PROGRAM
+    return f"{error.format_message()} (see {path} --help)"
+
+
+def _say(what: str, status: int) -> int:
+    try:
+        click.echo(f"{PROGRAM}: {' '.join(what.split())}", err=True)
+    except OSError:
+        pass  # nobody hears it; the status says it too
+    return status
+
+
+def _pipe_closed() -> int:
+    """Whoever read has gone. Nothing is said, and nothing more can be flushed at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status.PIPE_CLOSED
+
+
+@contextmanager
+def _signals_raise() -> Iterator[None]:
+    """Being asked to end is an exception: so a claim that waits is withdrawn before."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        raise Terminated(signum)
+
+    before: dict[int, Any] = {n: signal.signal(n, end) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _logger(verbose: bool) -> logging.Logger:
+    """What goes wrong is said by the command itself, so the log is for those who ask for it."""
+    logger = logging.Logger(PROGRAM, logging.DEBUG if verbose else logging.CRITICAL)  # noqa: LOG001
+    handler = logging.StreamHandler() if verbose else logging.NullHandler()
+    handler.setFormatter(logging.Formatter(f"{PROGRAM}: %(message)s"))
+    logger.addHandler(handler)
+    return logger

@@ -1,0 +1,120 @@
+"""What several commands take: which database, which names, how long."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from lease_actors.cli.status import StoreFailed
+from lease_actors.config import ManagerConfig
+from lease_actors.core.model import Key
+from lease_actors.errors import LeaseError
+from lease_actors.manager import Manager
+from lease_actors.stores import SqlStore
+
+__all__ = ["SECONDS", "WAIT", "Target", "as_json", "on_leases", "on_store"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
+    """Seconds, or a number with a unit: 0.5, 30, 90s, 5m, 2h, 1d."""
+
+    name = "seconds"
+
+    def __init__(self, *, forever: bool = False) -> None:
+        self._forever = forever
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        """The seconds; None for as long as it takes."""
+        if not isinstance(value, str):
+            return None if value is None else float(value)
+        if self._forever and value == "forever":
+            return None
+        found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d|)", value)
+        if found is None:
+            self.fail(f"{value!r} is not a time: write 30, 0.5, 90s, 5m, 2h or 1d", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+SECONDS = Seconds()
+WAIT = Seconds(forever=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """The database, and in it the namespace and model, that a command is about."""
+
+    url: str
+    namespace: str = "default"
+    model: str = ""
+    logger: logging.Logger
+
+    def key(self, lease: str) -> Key:
+        """The lease's name in full."""
+        return Key(self.namespace, self.model, lease)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Namespace and model."""
+        return self.namespace, self.model
+
+    def open(self, *, create: bool = False, **config_fields: Any) -> Manager:
+        """A manager on that database. Only what is asked to makes tables where there are none:
+        a URL mistyped must not look like a database without leases."""
+        try:
+            store = SqlStore(self.url, create_schema=create)
+            return Manager(ManagerConfig(store, logger=self.logger, **config_fields))
+        except LeaseError as error:
+            raise StoreFailed(str(error)) from error
+
+
+def on_store(command: F) -> F:
+    """Options that say which database; the command gets a ``target``."""
+    return _targeted(command, names=False)
+
+
+def on_leases(command: F) -> F:
+    """Options that say which database, namespace and model; the command gets a ``target``."""
+    return _targeted(command, names=True)
+
+
+def as_json(command: F) -> F:
+    """The option ``--json``."""
+    return click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def _targeted(command: F, *, names: bool) -> F:
+    @functools.wraps(command)
+    def targeted(*args: Any, **options: Any) -> Any:
+        place = {
+            name: options.pop(name) for name in ("url", "namespace", "model") if name in options
+        }
+        logger: logging.Logger = click.get_current_context().obj
+        return command(*args, target=Target(**place, logger=logger), **options)
+
+    wrapped: Any = targeted
+    if names:
+        wrapped = click.option("--model", default="", help="The model within it.  [default: none]")(
+            wrapped
+        )
+        wrapped = click.option("--namespace", "-n", default="default", show_default=True)(wrapped)
+    result: F = click.option(
+        "--url",
+        envvar="LEASE_ACTORS_URL",
+        show_envvar=True,
+        required=True,
+        metavar="URL",
+        help="The database, as SQLAlchemy writes it: sqlite:///leases.db, for instance.",
+    )(wrapped)
+    return result
