@@ -6,29 +6,19 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 from lease_actors._version import __version__
 from lease_actors.cli import reading, status, writing
 from lease_actors.cli.demo import run as run_demo
+from lease_actors.cli.signals import Terminated, handling, terminate
 from lease_actors.errors import LeaseError
 
 __all__ = ["main"]
 
 PROGRAM = "lease-actors"
-
-
-class Terminated(BaseException):
-    """A signal asked the program to end."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -59,7 +49,7 @@ for command in (*reading.COMMANDS, *writing.COMMANDS):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Whatever fails is one line on stderr."""
     try:
-        with _signals_raise():
+        with handling((signal.SIGTERM, signal.SIGHUP), terminate):
             result = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
             sys.stdout.flush()
         return result if isinstance(result, int) else 0
@@ -98,21 +88,6 @@ def _pipe_closed() -> int:
     """Whoever read has gone. Nothing is said, and nothing more can be flushed at the exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return status.PIPE_CLOSED
-
-
-@contextmanager
-def _signals_raise() -> Iterator[None]:
-    """Being asked to end is an exception: so a claim that waits is withdrawn before."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        raise Terminated(signum)
-
-    before: dict[int, Any] = {n: signal.signal(n, end) for n in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
 
 
 def _logger(verbose: bool) -> logging.Logger:
