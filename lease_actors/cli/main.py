@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from lease_actors._version import __version__
-from lease_actors.cli import reading, status, writing
+from lease_actors.cli import bench, doctor, reading, status, top, writing
 from lease_actors.cli.demo import run as run_demo
 from lease_actors.cli.signals import Terminated, handling, terminate
 from lease_actors.errors import LeaseError
@@ -42,7 +42,13 @@ def demo() -> int:
     return run_demo()
 
 
-for command in (*reading.COMMANDS, *writing.COMMANDS):
+for command in (
+    *reading.COMMANDS,
+    *writing.COMMANDS,
+    *top.COMMANDS,
+    *doctor.COMMANDS,
+    *bench.COMMANDS,
+):
     commands.add_command(command)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
+import sqlalchemy as sa
 
 from lease_actors.cli.status import StoreFailed
 from lease_actors.config import ManagerConfig
@@ -17,6 +18,7 @@ from lease_actors.core.model import Key
 from lease_actors.errors import LeaseError
 from lease_actors.manager import Manager
 from lease_actors.stores import SqlStore
+from lease_actors.stores.sql.address import describe
 
 __all__ = ["SECONDS", "WAIT", "Target", "as_json", "on_leases", "on_store"]
 
@@ -63,6 +65,13 @@ class Target:
     def key(self, lease: str) -> Key:
         """The lease's name in full."""
         return Key(self.namespace, self.model, lease)
+
+    def describe(self) -> str:
+        """The database in words; neither user nor password."""
+        try:
+            return describe(sa.make_url(self.url))
+        except sa.exc.ArgumentError:
+            return "the database"
 
     @property
     def place(self) -> tuple[str, str]:
