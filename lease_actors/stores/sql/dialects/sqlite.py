@@ -180,7 +180,7 @@ class SqliteDialect(Dialect):
             if self._watch is None:
                 self._watch = self.engine.raw_connection()
                 self._watch.detach()
-            row = self._watch.driver_connection.execute("PRAGMA data_version").fetchone()
+            row = self._watch.dbapi_connection.execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
     def close(self) -> None:
