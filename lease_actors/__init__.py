@@ -22,7 +22,7 @@ from lease_actors.errors import (
     WaitCancelled,
     WaitTimeout,
 )
-from lease_actors.held import ClaimFuture
+from lease_actors.held import ClaimFuture, HeldLease
 from lease_actors.lease import Lease, Waiter
 from lease_actors.manager import Manager
 from lease_actors.secretaries import Secretary, SecretaryFinder
@@ -37,6 +37,7 @@ __all__ = [
     "ClaimFuture",
     "Claimer",
     "Clock",
+    "HeldLease",
     "Key",
     "Lease",
     "LeaseError",

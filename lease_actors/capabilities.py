@@ -6,9 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeAlias
 
 from lease_actors.actors.door import Door
+from lease_actors.actors.keeping import Keeping
+from lease_actors.actors.kept import OnEndangered, OnLost
 from lease_actors.actors.reads import Reads
 from lease_actors.actors.reply import Reply, describe
 from lease_actors.clock import from_instant, micros
@@ -17,7 +20,7 @@ from lease_actors.core.decide import stands
 from lease_actors.core.model import ClaimId, Key, LeaseState
 from lease_actors.core.operations import Check, Claim, Operation, Pin, Revoke, Unpin, Wait
 from lease_actors.errors import NotValid, WaitCancelled
-from lease_actors.held import ClaimFuture
+from lease_actors.held import ClaimFuture, Hold
 from lease_actors.lease import Lease, Waiter, lease_of
 
 __all__ = ["Checker", "Claimer", "Pinner", "Reader", "Revoker", "Token"]
@@ -51,9 +54,17 @@ class _Capability:
 class Claimer(_Capability):
     """Claims leases, and waits for their end."""
 
-    def __init__(self, door: Door, namespace: str, model_uuid: str, new_id: NewClaimId) -> None:
+    def __init__(
+        self,
+        door: Door,
+        namespace: str,
+        model_uuid: str,
+        new_id: NewClaimId,
+        keeping: Keeping,
+    ) -> None:
         super().__init__(door, namespace, model_uuid)
         self._new_id = new_id
+        self._keeping = keeping
 
     def claim(
         self, lease: str, holder: str, duration: Duration, *, wait: Duration | None = 0
@@ -80,6 +91,34 @@ class Claimer(_Capability):
         reply = self._send(lease, holder, duration, wait)
         self._door.keep_deadlines(reply)
         return reply
+
+    def hold(
+        self,
+        lease: str,
+        holder: str,
+        duration: Duration,
+        *,
+        wait: Duration | None = None,
+        on_lost: OnLost | None = None,
+        on_endangered: OnEndangered | None = None,
+    ) -> Hold:
+        """A context manager: the lease is claimed, kept alive while the block runs, then released.
+
+        Entering it claims as :meth:`claim` does, ``wait`` included (None: as long as it takes),
+        raises what that raises, and gives a :class:`HeldLease`. The lease is renewed at a third of
+        the duration. ``on_endangered()`` is called when two thirds have passed without a renewal;
+        ``on_lost(reason)`` once, when it is lost. Leaving a block whose lease was lost raises
+        ``LeaseLost``, unless the block raised something itself. Source: SEMANTICS, "Keeping".
+        """
+        for name, callback in (("on_lost", on_lost), ("on_endangered", on_endangered)):
+            if callback is not None and not callable(callback):
+                raise NotValid(
+                    f"cannot hold lease {lease!r} for holder {holder!r}:"
+                    f" {name}={callback!r} cannot be called"
+                )
+        claim = partial(self._send, lease, holder, duration)
+        key = self._key(lease)
+        return Hold(self._door, self._keeping, claim, key, holder, wait, on_lost, on_endangered)
 
     def wait_until_expired(
         self,

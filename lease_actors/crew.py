@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,20 @@ from lease_actors.actors.base import LeaseActor, join, tell
 from lease_actors.actors.door import Door
 from lease_actors.actors.expiry import ExpiryActor, Run, WakeAt
 from lease_actors.actors.gate import Gate
-from lease_actors.actors.manager import Crash, Emptied, ManagerActor, Stop, Tick
+from lease_actors.actors.keeper import LOOK, KeeperActor
+from lease_actors.actors.keeping import Keeping
+from lease_actors.actors.mailbox import Mailbox
+from lease_actors.actors.manager import (
+    Crash,
+    Emptied,
+    Errands,
+    ManagerActor,
+    NothingKept,
+    Stop,
+    Tick,
+)
 from lease_actors.actors.reads import Reads
+from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime, new_start
 from lease_actors.actors.secretary import SecretaryActor
 from lease_actors.actors.work import Decider
@@ -102,13 +114,19 @@ class Crew:
             attempt_timeout=_us(config.attempt_timeout),
             idle_for=_IDLE_FOR,
             wake=self._wake,
+            ended=lambda effect: self.keeping.ended(effect),
         )
+        mailbox = Mailbox(lambda: tell(self.keeper, LOOK))
+        self.keeping = Keeping(clock, self._alarm, mailbox, self._errands)
         self.gate = Gate()
         self.manager = ManagerActor.start(
             self.runtime, self._decider, lambda _, error: self._end(error)
         )
         self.expiry = ExpiryActor.start(
             clock, self._alarm, self.runtime.max_sleep, self._tick, self._lost
+        )
+        self.keeper = KeeperActor.start(
+            self.runtime, self.keeping, mailbox, self._errands, self._lost
         )
         self.door = Door(
             self.gate,
@@ -169,6 +187,7 @@ class Crew:
         self._alarm.at(self._config.clock.steady() + GRACE, self._give_up)
         self.gate.close(lambda: tell(self.manager, Emptied()))
         tell(self.manager, Stop())
+        self.keeping.stop(lambda: tell(self.manager, NothingKept()))
 
     def wait(self, timeout: float | None) -> None:
         """Return when all have ended; raise what ended them, if that was not ``kill()``."""
@@ -183,11 +202,14 @@ class Crew:
     def _wake(self, message: WakeAt) -> None:
         tell(self.expiry, message)
 
+    def _errands(self, replies: Sequence[Reply[Any]]) -> bool:
+        return tell(self.manager, Errands(replies))
+
     def _tick(self, late: int) -> None:
         tell(self.manager, Tick(late))
 
     def _lost(self, actor: LeaseActor, error: BaseException | None) -> None:
-        """A secretary or the ExpiryActor has ended: with the manager, or it takes it along."""
+        """A secretary, the KeeperActor or the ExpiryActor has ended: with the manager, or it takes it along."""
         if self._killed:
             self._begin_end()  # it may have been about to do so; twice is once
         else:
@@ -210,6 +232,7 @@ class Crew:
             self._ended = self._killed = True
             self._error = error
         self.gate.clear()
+        self.keeping.clear()
         for actor in self._actors():
             actor.stop(block=False)
         self.reads.close()
@@ -219,7 +242,7 @@ class Crew:
         self._stopped.set()
 
     def _actors(self) -> list[pykka.ActorRef[Any]]:
-        return [self.manager, self.expiry, *self._secretaries.values()]
+        return [self.manager, self.expiry, self.keeper, *self._secretaries.values()]
 
     def _close_store(self) -> None:
         try:
@@ -246,6 +269,7 @@ class Crew:
         self._stopped = threading.Event()
         self._stopped.set()
         self.runtime.hooks.silence()
+        self.keeping.forked()
         abandon: Callable[[], None] | None = getattr(self._config.store, "abandon", None)
         if abandon is not None:
             abandon()

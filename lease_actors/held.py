@@ -1,19 +1,34 @@
-"""What a claimer gets: a future of the lease."""
+"""What a claimer gets: a future of the lease; or the lease itself, kept alive."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
+from lease_actors.actors.answers import Attribution
+from lease_actors.actors.door import Door
+from lease_actors.actors.keeping import Keeping
+from lease_actors.actors.kept import OnEndangered, OnLost, Share
 from lease_actors.actors.reply import Reply
-from lease_actors.clock import Clock
+from lease_actors.clock import Clock, from_instant, micros, to_instant
+from lease_actors.config import Duration, as_timedelta
+from lease_actors.core.model import Key
+from lease_actors.core.operations import Claim
 from lease_actors.errors import ClaimDenied, NotValid, WaitCancelled, WaitTimeout
 from lease_actors.lease import Lease, lease_of
 
-__all__ = ["ClaimFuture"]
+__all__ = ["ClaimFuture", "HeldLease", "Hold"]
 
 _NEVER = (WaitCancelled, WaitTimeout, ClaimDenied, NotValid)
 """What a claim can have ended with so that it certainly was not attributed."""
+
+_PATIENCE = 2.0
+"""Seconds for which the end of a block waits for its release. (Real time: a store that hangs, or
+waits for a transaction of the caller's own, must not keep the block from ending.)"""
 
 
 class ClaimFuture(Reply[Lease]):
@@ -55,3 +70,144 @@ class ClaimFuture(Reply[Lease]):
         if self._clock is None:
             return super().present(value)  # a future derived from another (map, filter, …)
         return lease_of(value.key, value.tenure, value.pinned, value.until, self._clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLease(Lease):
+    """A lease that is kept alive while the block of its ``hold()`` runs.
+
+    ``lost`` is set at the latest when the lease is not certain any more, whatever hangs. The
+    other fields are as they were when it was attributed. It must not outlive its process: in a
+    forked child it is lost, and pickled it is a plain ``Lease``.
+    """
+
+    lost: threading.Event = field(repr=False, compare=False)
+    _share: Share = field(repr=False, compare=False)
+    _keeping: Keeping = field(repr=False, compare=False)
+    _steady: Callable[[], int] = field(repr=False, compare=False)
+
+    def check(self) -> None:
+        """Return if the lease is certain to be held at this moment, else raise ``LeaseLost``.
+
+        It asks nobody but the clock, and takes less than a microsecond.
+        """
+        if self._share.limit <= self._steady():
+            self._keeping.verify(self._share)
+
+    @property
+    def deadline(self) -> datetime:
+        """Up to when the lease is certain, by this machine's wall clock; moves with each renewal.
+
+        The instant before the last successful request was sent, plus the duration less 0.1 %.
+        """
+        assert self._clock is not None
+        return from_instant(self._clock.wall() + self._share.kept.deadline - self._steady())
+
+    def remaining(self) -> timedelta:
+        """For how long the lease is certain from now on; never negative, and zero once it is lost."""
+        return timedelta(microseconds=max(0, self._share.limit - self._steady()))
+
+    def release(self, *, at: datetime | None = None) -> None:
+        """End the lease before the block does, now or at the instant ``at`` (of the store, aware).
+
+        With ``at`` it is kept by nobody from now on and ends there, if it does not expire before;
+        also if the manager stops meanwhile. A tenure that another ``hold()`` shares goes on until
+        that one ends. The rest of the block holds nothing, and leaving it raises nothing. Raises
+        ``NotValid`` if ``at`` is not an aware ``datetime``.
+        """
+        if at is not None and (not isinstance(at, datetime) or at.tzinfo is None):
+            raise NotValid(
+                f"cannot release lease {self.key.lease!r} for holder {self.holder!r}:"
+                f" {at!r} is not an aware datetime",
+                key=self.key,
+            )
+        self._share.released = True
+        _leave(self._keeping, self._share, None if at is None else to_instant(at))
+
+
+class Hold:
+    """Claims on entry, keeps the lease alive while the block runs, and then releases it."""
+
+    def __init__(
+        self,
+        door: Door,
+        keeping: Keeping,
+        claim: Callable[[Duration | None], ClaimFuture],
+        key: Key,
+        holder: str,
+        wait: Duration | None,
+        on_lost: OnLost | None,
+        on_endangered: OnEndangered | None,
+    ) -> None:
+        self._door, self._keeping, self._claim = door, keeping, claim
+        self._key, self._holder, self._wait = key, holder, wait
+        self._on_lost, self._on_endangered = on_lost, on_endangered
+        self._share: Share | None = None
+
+    def __enter__(self) -> HeldLease:
+        if self._share is not None:
+            raise RuntimeError("this hold() is in use: call hold() once for each block")
+        slot = self._keeping.enter(self._key, self._holder)
+        try:
+            began, wait = self._door.clock.steady(), self._wait
+            while True:
+                reply = self._claim(wait)
+                attribution: Any = self._answer(reply)
+                try:
+                    assert isinstance(reply.operation, Claim)
+                    duration = micros(reply.operation.duration)
+                    share = self._keeping.keep(
+                        slot, attribution, duration, self._on_lost, self._on_endangered
+                    )
+                except BaseException as error:
+                    self._door.abandon(reply, error)
+                    raise
+                if share is not None:
+                    self._share = share
+                    return self._held(attribution, share)
+                wait = self._left(began)
+        finally:
+            self._keeping.entered(slot)
+
+    def _answer(self, reply: ClaimFuture) -> Attribution:
+        self._door.await_(reply)
+        value: Any = reply.value
+        assert isinstance(value, Attribution)
+        return value
+
+    def _left(self, began: int) -> Duration | None:
+        """The tenure that was attributed is being released: how long may the next claim take?"""
+        whole = None if self._wait is None else as_timedelta(self._wait)
+        if not whole:
+            return whole
+        gone = timedelta(microseconds=self._door.clock.steady() - began)
+        return max(timedelta(microseconds=1), whole - gone)
+
+    def _held(self, attribution: Attribution, share: Share) -> HeldLease:
+        clock = self._door.clock
+        lease = lease_of(
+            attribution.key, attribution.tenure, attribution.pinned, attribution.until, clock
+        )
+        values = {name: getattr(lease, name) for name in lease.__slots__}
+        return HeldLease(
+            **values, lost=share.lost, _share=share, _keeping=self._keeping, _steady=clock.steady
+        )
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        share, self._share = self._share, None
+        assert share is not None
+        _leave(self._keeping, share)
+        lost = share.reason is not None or share.known is not None
+        if lost and not share.released and error is None:
+            raise self._keeping.error(share)
+
+
+def _leave(keeping: Keeping, share: Share, at: int | None = None) -> None:
+    release = keeping.leave(share, at)
+    if release is not None:
+        release.signal.wait(_PATIENCE)

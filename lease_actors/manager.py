@@ -57,7 +57,8 @@ class Manager:
     def claimer(self, namespace: str, model_uuid: str = "") -> Claimer:
         """Who claims leases there. ``NotValid``: there is no such namespace."""
         self._crew.secretary_of(namespace)
-        return Claimer(self._crew.door, namespace, model_uuid, self._crew.new_claim_id)
+        crew = self._crew
+        return Claimer(crew.door, namespace, model_uuid, crew.new_claim_id, crew.keeping)
 
     def checker(self, namespace: str, model_uuid: str = "") -> Checker:
         """Who checks leases there. ``NotValid``: there is no such namespace."""
@@ -127,7 +128,7 @@ class Manager:
             "outstanding-revokes": sum(isinstance(op, Revoke) for op in asked),
             "blocked-claims": figures.blocked_claims,
             "waits": figures.waits,
-            "kept-leases": 0,
+            "kept-leases": len(self._crew.keeping),
             "next-tick": None if tick is None else from_instant(tick).isoformat(),
             "last-batch": figures.last_batch,
             "retries": figures.retries,

@@ -14,9 +14,14 @@ _log = logging.getLogger(__name__)
 
 
 class Bell(threading.Event):
-    """An event whose waiter comes back to wait again: a fake clock waits for that."""
+    """An event whose waiter comes back to wait again: a fake clock waits for that.
+
+    And for what the alarm has set off, as far as nothing but real time is needed for it:
+    ``owes`` says what that is, 0 if it is nothing.
+    """
 
     returns = True
+    owes: Callable[[], int] = staticmethod(lambda: 0)
 
 
 class Handle:
@@ -61,6 +66,10 @@ class Alarm:
         if first:
             self._bell.set()
         return handle
+
+    def owed(self, owes: Callable[[], int]) -> None:
+        """What a callback has set off, and is not done yet: for a fake clock."""
+        self._bell.owes = owes
 
     def close(self) -> None:
         """Call nobody any more. Does not wait for a callback that is running."""

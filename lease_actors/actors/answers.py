@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeAlias
 
 from lease_actors.actors.reply import Reply
@@ -22,12 +23,15 @@ from lease_actors.core.decide import (
     LookAgain,
     Pending,
     Queued,
+    Renewed,
     Standing,
 )
 from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Tenure
-from lease_actors.core.operations import Cancel, Claim, Expire, Release
+from lease_actors.core.operations import Cancel, Claim, Expire, Release, Renew
 from lease_actors.errors import LeaseError
 from lease_actors.observability.events import TenureBegan, TenureEnded
+
+_MICROSECOND = timedelta(microseconds=1)
 
 Post: TypeAlias = Callable[[Reply[Any], bool], None]
 """Append a reply to the line of operations; True: in front of all that wait."""
@@ -40,6 +44,8 @@ class Attribution:
     key: Key
     tenure: Tenure
     pinned: bool
+    since: int
+    """Steady: before the request was sent. The duration that was asked for counts from here."""
     until: int
     new: bool
     """Not an extension."""
@@ -93,6 +99,8 @@ class Answers:
                 reply.block()
             case Pending(term):
                 self.watches.add_end(reply, self._key(reply), term)
+            case Renewed():
+                self._renewed(reply, verdict)
             case LeaseError():
                 reply.fail(outcome)
             case _:
@@ -108,7 +116,7 @@ class Answers:
         if reply.blocked:
             self.watches.remove_claim(op)
         until = since + tenure.expiry - verdict.now
-        if reply.settle(Attribution(op.key, tenure, pinned, until, new)):
+        if reply.settle(Attribution(op.key, tenure, pinned, since, until, new)):
             self._answered.add((op.key, tenure.term))
             if self._runtime.hooks:
                 self._held[op.key] = (tenure.term, until)
@@ -117,6 +125,13 @@ class Answers:
                     self._runtime.emit(TenureBegan(op.key, tenure.holder, tenure.term, waited))
         elif new:
             self._unclaimed.append((op.key, tenure))
+
+    def _renewed(self, reply: Reply[Any], verdict: Verdict) -> None:
+        op = reply.operation
+        assert isinstance(op, Renew)
+        if self._runtime.hooks and op.key in self._held:
+            self._held[op.key] = (op.term, verdict.sent + op.duration // _MICROSECOND)
+        reply.settle(verdict.sent)
 
     def _park(self, reply: Reply[Any]) -> None:
         op = reply.operation
@@ -135,6 +150,7 @@ class Answers:
                 if getattr(reply.operation, "claim", None) != claim:
                     self._hand_to(key, tenure, pinned, claim, verdict)
             case Ended(key, tenure, how, _):
+                self._runtime.ended(effect)
                 if self._runtime.hooks:
                     self._held.pop(key, None)
                     self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))

@@ -181,7 +181,13 @@ class Line:
         runtime.figures.retries += 1
         runtime.emit(StoreRetried(work.number, attempt, pause, error))
         instant = runtime.clock.steady() + round(pause * 1e6)
-        runtime.alarm.at(instant, lambda: self._tell(TryAgain(work)))
+        runtime.figures.pausing = True
+        runtime.alarm.at(instant, lambda: self._pause_over(work))
+
+    def _pause_over(self, work: Work) -> None:
+        """On the alarm's thread."""
+        self._runtime.figures.pausing = False
+        self._tell(TryAgain(work))
 
     def try_again(self, work: Work) -> None:
         """The pause is over."""
@@ -193,6 +199,7 @@ class Line:
         self._current = None
         if work.verdict is not None:
             self.answers.give_back(work.verdict)
+        errands: list[Reply[Any]] = []
         for reply in work.replies:
             op = reply.operation
             if reply.blocked:  # it was asked again, and keeps its place
@@ -201,8 +208,13 @@ class Line:
                 reply.fail(timed_out(reply, error))
                 if isinstance(op, Claim) and op.claim is not None:
                     self.post(Reply(Cancel(op.key, op.claim)))
-            elif not self._leaving:  # an errand of our own
-                self.post(reply)
+            elif self._leaving:
+                reply.fail(timed_out(reply, error))
+            else:
+                errands.append(reply)
+        # Errands of our own, again, and still before all that came after them: a release that
+        # fell behind a later claim of the same holder would end what that claim was answered.
+        self._pending.extendleft(reversed(errands))
         self._next()
 
     def _begin_anew(self, work: Work, error: StartUnknown) -> None:

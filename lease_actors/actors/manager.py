@@ -6,6 +6,7 @@ out after the commit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,13 @@ class GiveBack:
 
 
 @dataclass(frozen=True, slots=True)
+class Errands:
+    """Operations of the manager's own: renewals and releases of what it keeps."""
+
+    replies: Sequence[Reply[Any]]
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """Let what is in flight finish, leave the queues, end."""
 
@@ -55,6 +63,11 @@ class Stop:
 @dataclass(frozen=True, slots=True)
 class Emptied:
     """Nobody is inside the gate any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingKept:
+    """No block of a ``hold()`` is running any more, and none will begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,7 @@ class ManagerActor(LeaseActor):
         self._answers = self._line.answers
         self._stopping = False
         self._emptied = False
+        self._keeps = True
         self._woken_at: int | None = None
         self._pruned_at = runtime.clock.steady()
 
@@ -92,6 +106,9 @@ class ManagerActor(LeaseActor):
                 self._withdraw(reply)
             case GiveBack(attribution):
                 self._line.post(Reply(attribution.give_back))
+            case Errands(replies):
+                for reply in replies:
+                    self._line.post(reply)
             case Tick(late):
                 self._tick(late)
             case TryAgain(work):
@@ -102,6 +119,10 @@ class ManagerActor(LeaseActor):
                 self._begin_stop()
             case Emptied():
                 self._emptied = True
+                self._finish_if_done()
+            case NothingKept():
+                self._keeps = False
+                self._line.leave()
                 self._finish_if_done()
             case Crash(error):
                 raise error
@@ -167,7 +188,6 @@ class ManagerActor(LeaseActor):
 
     def _begin_stop(self) -> None:
         self._stopping = True
-        self._line.leave()
         self._dismiss()
         self._finish_if_done()
 
@@ -178,7 +198,7 @@ class ManagerActor(LeaseActor):
             self._withdraw(reply)
 
     def _finish_if_done(self) -> None:
-        if self._stopping and self._emptied and not self._line.busy:
+        if self._stopping and self._emptied and not self._keeps and not self._line.busy:
             self._emptied = False  # stop once
             self.stop()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.clock import Clock
+from lease_actors.core.decide import Ended
 from lease_actors.observability.events import Event
 from lease_actors.observability.hooks import Hooks
 from lease_actors.observability.logging import ManagerLog
@@ -24,6 +25,8 @@ class Figures:
     waits: int = 0
     last_batch: int = 0
     retries: int = 0
+    pausing: bool = False
+    """A batch has failed, and only time brings its next attempt."""
     next_tick: int | None = None
     """The store's instant of the next look."""
 
@@ -45,6 +48,8 @@ class Runtime:
     idle_for: int
     wake: Callable[[WakeAt], object]
     """Tell the ExpiryActor when the manager wants to look."""
+    ended: Callable[[Ended], object]
+    """Tell whoever keeps leases that this tenure has ended."""
     figures: Figures = field(default_factory=Figures)
 
     def emit(self, event: Event) -> None:

@@ -66,11 +66,12 @@ from lease_actors.core.operations import (
     Operation,
     Pin,
     Release,
+    Renew,
     Revoke,
     Unpin,
     Wait,
 )
-from lease_actors.errors import ClaimDenied, LeaseError, LeasePinned, NotHeld
+from lease_actors.errors import ClaimDenied, LeaseError, LeaseLost, LeasePinned, NotHeld
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +125,16 @@ class Pending:
     term: int
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The tenure stands, and will for as long as was asked."""
+
+
 QUEUED = Queued()
 DONE = Done()
+RENEWED = Renewed()
 
-Outcome: TypeAlias = Granted | Queued | Standing | Done | Pending | LeaseError
+Outcome: TypeAlias = Granted | Queued | Standing | Done | Pending | Renewed | LeaseError
 
 
 # -- effects: what others must be told ---------------------------------------------------
@@ -400,6 +407,13 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
     return Decision(state, DONE)
 
 
+def _renew(state: LeaseState, op: Renew, context: Context) -> Decision:
+    tenure = state.tenure
+    if tenure is None or tenure.term != op.term or tenure.ending is not None:
+        return Decision(state, _lost(state, op))
+    return Decision(_extend(state, op.duration // _MICROSECOND, context.now), RENEWED)
+
+
 def _release(state: LeaseState, op: Release, context: Context) -> Decision:
     tenure = state.tenure
     if tenure is None or tenure.term != op.term or tenure.holder != op.holder:
@@ -460,6 +474,7 @@ def _expire(state: LeaseState, op: Expire, context: Context) -> Decision:
 _RULES: dict[type, Callable[[LeaseState, Any, Context], Decision]] = {
     Claim: _claim,
     Revoke: _revoke,
+    Renew: _renew,
     Release: _release,
     Check: _check,
     Pin: _pin,
@@ -502,6 +517,23 @@ def _not_held(key: Key, what: str, holder: str, state: LeaseState) -> NotHeld:
     else:
         why = "nobody does"
     return NotHeld(f"{what}: {holder!r} does not hold it, {why}", key=key)
+
+
+def _lost(state: LeaseState, op: Renew) -> LeaseLost:
+    tenure = state.tenure
+    ended = state.ended if state.ended_term == op.term else None
+    if tenure is not None and tenure.term == op.term:
+        ended = tenure.ending
+    if ended == "revoked":
+        reason, why = "revoked", "it was revoked"
+    elif tenure is not None and tenure.term > op.term:
+        reason, why = "taken", f"{tenure.holder!r} holds it under a later term"
+    elif ended == "expired":
+        reason, why = "expired", "it has expired"
+    else:
+        reason, why = "unknown", "its tenure is over"
+    what = f"cannot renew lease {op.key.lease!r} for holder {op.holder!r}, term {op.term}"
+    return LeaseLost(f"{what}: {why}", key=op.key, reason=reason)
 
 
 def _pinned(state: LeaseState, op: Revoke) -> LeasePinned:

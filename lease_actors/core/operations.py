@@ -81,6 +81,20 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Keep the tenure of that term for at least ``duration`` from now, if it stands.
+
+    It never begins a tenure and never revives one. With no duration it only asks.
+    """
+
+    kind: ClassVar[str] = "renew"
+    key: Key
+    holder: str
+    term: int
+    duration: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """End the tenure of that term, or none; ``at`` an instant to come, end it there.
 
@@ -113,6 +127,6 @@ class Read:
 
 
 Operation: TypeAlias = (
-    Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Release | Expire | Read
+    Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Renew | Release | Expire | Read
 )
 PublicOperation: TypeAlias = Claim | Revoke | Check | Pin | Unpin

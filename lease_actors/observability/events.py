@@ -115,6 +115,39 @@ class Gauges:
     held: int
 
 
+@dataclass(frozen=True, slots=True)
+class KeptLeases:
+    """So many tenures are kept alive at this moment."""
+
+    kept: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """So many renewals have succeeded."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEndangered:
+    """Two thirds of its duration have passed without a renewal."""
+
+    key: Key
+    holder: str
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldLost:
+    """A lease that was being kept is lost to its holder. ``reason`` as in ``LeaseLost``."""
+
+    key: Key
+    holder: str
+    term: int
+    reason: str
+
+
 Event: TypeAlias = (
     CallBegan
     | CallEnded
@@ -125,5 +158,9 @@ Event: TypeAlias = (
     | TenureEnded
     | Ticked
     | Gauges
+    | KeptLeases
+    | Renewed
+    | HoldEndangered
+    | HoldLost
 )
 Hook: TypeAlias = Callable[[Event], None]

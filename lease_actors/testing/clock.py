@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 import weakref
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,6 +14,10 @@ from lease_actors.clock import Waitable, to_instant
 _START = datetime(2020, 2, 29, 12, 34, 56, 789012, tzinfo=timezone.utc)
 _PATIENCE = 10.0
 """Real seconds after which ``advance`` gives up on a thread that does not come back."""
+_ERRAND = 3.0
+"""Real seconds after which ``advance`` gives up on what an alarm has set off: the store hangs."""
+_POLL = 0.0005
+"""Real seconds between two looks at whether it has been done."""
 _GLANCE = 0.005
 """Real seconds after which a thread whose signal says nothing any more looks by itself."""
 
@@ -40,6 +45,7 @@ class FakeClock:
         self._changed = threading.Condition()
         self._sleepers: list[_Sleeper] = []
         self._bells: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._despaired: dict[int, int] = {}
         self._spent: dict[int, Waitable] = {}
         """Signals that this clock has set because their time had come: whoever waits on one
         again cannot be woken by it, and must not be kept awake by it either."""
@@ -77,7 +83,7 @@ class FakeClock:
         """
         with self._changed:
             target = self._steady + round(seconds * 1e6)
-            self._changed.wait_for(self._alarms_sleep, _PATIENCE)
+            self._await(self._alarms_sleep)
             while self._step_towards(target):
                 pass
 
@@ -114,8 +120,23 @@ class FakeClock:
                 self._spent[id(sleeper.signal)] = sleeper.signal
             sleeper.signal.set()
         self._changed.notify_all()
-        self._changed.wait_for(lambda: self._have_left(woken) and self._alarms_sleep(), _PATIENCE)
+        self._await(lambda: self._have_left(woken) and self._alarms_sleep())
         return bool(woken) or instant < target
+
+    def _await(self, delivered: Callable[[], bool]) -> None:
+        """Wait until the alarms have been delivered, and leases renewed that were due."""
+        self._changed.wait_for(delivered, _PATIENCE)
+        for _ in range(round(_ERRAND / _POLL)):
+            if not any(map(self._owed, self._bells)):
+                break
+            self._changed.wait(_POLL)
+        else:
+            self._despaired.update({id(bell): _owes(bell) for bell in self._bells})
+        self._changed.wait_for(delivered, _PATIENCE)
+
+    def _owed(self, bell: Any) -> bool:
+        """Is something under way there, and not given up?"""
+        return _owes(bell) not in (0, self._despaired.get(id(bell)))
 
     def _have_left(self, woken: list[_Sleeper]) -> bool:
         return not any(sleeper in self._sleepers for sleeper in woken)
@@ -127,6 +148,12 @@ class FakeClock:
 
     def _timed(self) -> int:
         return sum(s.until is not None for s in self._sleepers)
+
+
+def _owes(signal: Any) -> int:
+    """What it has set off and is still under way, as a number; 0 if nothing is."""
+    owes: Callable[[], int] = getattr(signal, "owes", int)
+    return owes()
 
 
 def _returns(signal: Waitable) -> bool:

@@ -1,0 +1,99 @@
+"""What is kept alive, as records: tenures, the holds that share them, renewals on their way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+from lease_actors.actors.alarm import Handle
+from lease_actors.actors.callbacks import Calls
+from lease_actors.actors.reply import Reply
+from lease_actors.core.model import Instant, Key, Micros
+from lease_actors.core.operations import Renew
+
+OnLost: TypeAlias = Callable[[str], object]
+OnEndangered: TypeAlias = Callable[[], object]
+Settled: TypeAlias = Callable[[Reply[Any], BaseException | None], None]
+
+
+def trusted(duration: Micros) -> Micros:
+    """For so long a tenure of that duration is relied on: clocks run at different rates."""
+    return duration - -(-duration // 1000)
+
+
+@dataclass(slots=True, eq=False)
+class Share:
+    """One hold's share of a kept tenure, from the beginning of its block to the end."""
+
+    kept: Kept
+    on_lost: OnLost | None
+    on_endangered: OnEndangered | None
+    limit: int
+    """Steady: up to here it may rely on the lease. 0 when it is lost, or over."""
+    lost: threading.Event = field(default_factory=threading.Event)
+    reason: str | None = None
+    """Why it was lost."""
+    known: threading.Event | None = None
+    """It is lost, and the store is being asked why."""
+    left: bool = False
+    released: bool = False
+    """By its holder, before the block ended."""
+    calls: Calls = field(default_factory=Calls)
+
+
+@dataclass(slots=True, eq=False)
+class Kept:
+    """One tenure that is kept alive."""
+
+    slot: Slot
+    term: int
+    duration: Micros
+    """The longest of its holds'."""
+    sent: int
+    """Steady: before the last request that succeeded was sent."""
+    deadline: int
+    alive: bool = True
+    """It is renewed. Once it is not, it never is again."""
+    endangered: bool = False
+    shares: list[Share] = field(default_factory=list)
+    ends_at: Instant | None = None
+    """The store's instant up to which one of its holds wants it to stand after all of them."""
+    renewal: Renewal | None = None
+    """On its way."""
+    due: int = 0
+    """Steady: when it is renewed next."""
+    handle: Handle | None = None
+    """The alarm for what becomes of it if it is not."""
+
+    @property
+    def endangered_at(self) -> int:
+        return self.sent + 2 * self.duration // 3
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """What one holder has to do with one lease here."""
+
+    key: Key
+    holder: str
+    entering: int = 0
+    """So many holds have claimed and do not know yet what they have."""
+    kept: Kept | None = None
+    """The tenure that a hold which begins now would share."""
+    releasing: int = 0
+    over: int = 0
+    """Terms up to this one are released, or are about to be: nobody may share them any more."""
+
+
+class Renewal(Reply[int]):
+    """A renewal on its way; its answer is the steady instant before which it was sent."""
+
+    def __init__(self, kept: Kept, settled: Settled) -> None:
+        slot = kept.slot
+        duration = timedelta(microseconds=kept.duration)
+        super().__init__(Renew(slot.key, slot.holder, kept.term, duration), settled=settled)
+        self.kept = kept
+        self.duration = kept.duration
