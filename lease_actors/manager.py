@@ -134,6 +134,20 @@ class Manager:
             "retries": figures.retries,
         }
 
+    def problems(self) -> list[str]:
+        """What is wrong with this manager, in words; empty: nothing. Asks neither thread nor store.
+
+        It has stopped; or a lease that it kept was lost, and the block that was to hold it still
+        runs. A store that is away is none: to start this process anew would not bring it back.
+        """
+        found = [
+            f"lease {key.lease!r} of namespace {key.namespace!r} is lost, and {holder!r} goes on"
+            for key, holder in self._crew.keeping.unheld()
+        ]
+        if self._crew.gate.closed:
+            found.append("the manager is stopping or has stopped")
+        return found
+
     # -- stopping ------------------------------------------------------------------------
 
     def kill(self) -> None:

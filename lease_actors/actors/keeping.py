@@ -62,12 +62,20 @@ class Keeping:
         self._entering = 0
         self._on_empty: Callable[[], object] | None = None
         self._releases: set[Reply[Any]] = set()
+        self._unheld: set[Share] = set()
+        """Lost, and their blocks still run."""
         self._stopped = False
         self._pid = os.getpid()
 
     def __len__(self) -> int:
         """How many tenures are kept alive."""
         return len(self._alive)
+
+    def unheld(self) -> list[tuple[Key, str]]:
+        """The leases that are lost while blocks that were to hold them still run; for whom."""
+        with self._lock:
+            slots = {share.kept.slot for share in self._unheld}
+            return sorted((slot.key, slot.holder) for slot in slots)
 
     # -- a block begins ------------------------------------------------------------------
 
@@ -154,6 +162,7 @@ class Keeping:
         with self._lock:
             kept = share.kept
             self._look(kept)
+            self._unheld.discard(share)
             if share.left:
                 return None
             share.left, share.limit = True, 0
@@ -288,6 +297,7 @@ class Keeping:
             if share.reason is None:
                 share.known, share.limit = known, 0
                 share.lost.set()
+                self._unheld.add(share)
         slot = kept.slot
         question = Renew(slot.key, slot.holder, kept.term, _NOTHING)
 
@@ -309,6 +319,8 @@ class Keeping:
                     told = True
                     share.reason, share.limit = reason, 0
                     share.lost.set()
+                    if not share.left and reason != "stopped":  # then it is renewed on
+                        self._unheld.add(share)
                     if share.on_lost is not None:
                         self._mailbox.put((share.calls, partial(share.on_lost, reason)))
             if told:

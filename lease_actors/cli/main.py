@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from lease_actors._version import __version__
-from lease_actors.cli import bench, doctor, reading, status, top, web, writing
+from lease_actors.cli import bench, doctor, reading, run, status, top, web, writing
 from lease_actors.cli.demo import run as run_demo
 from lease_actors.cli.signals import Terminated, handling, terminate
 from lease_actors.errors import LeaseError
@@ -42,7 +42,7 @@ def demo() -> int:
     return run_demo()
 
 
-for module in (reading, writing, top, doctor, bench, web):
+for module in (run, reading, writing, top, doctor, bench, web):
     for command in module.COMMANDS:
         commands.add_command(command)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import click
 from prometheus_client import CollectorRegistry
@@ -53,12 +54,20 @@ def web(target: Target, host: str, port: int, token_file: Path | None) -> None:
             server = create_server(app, host=host, port=port, ident="lease-actors")
         except (OSError, ValueError) as error:
             raise click.UsageError(f"cannot serve on {host}:{port}: {error}") from error
-        click.echo(f"serving on http://{host}:{server.effective_port}/ until Ctrl-C")
+        click.echo(f"serving on {_address(server)} until Ctrl-C")
         with handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), stop):
             server.run()
         server.close()
     if stopped_by:
         terminate(stopped_by[0])
+
+
+def _address(server: Any) -> str:
+    """Where it listens; on more than one address, if the host's name has several."""
+    places = getattr(server, "effective_listen", None) or [
+        (server.effective_host, server.effective_port)
+    ]
+    return ", ".join(f"http://{f'[{h}]' if ':' in h else h}:{port}/" for h, port in places)
 
 
 COMMANDS = (web,)

@@ -12,7 +12,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from lease_actors.errors import LeaseError
 from lease_actors.manager import Manager
 from lease_actors.web.api import Api, status_of
-from lease_actors.web.health import problems
 
 try:
     from jinja2 import Environment, PackageLoader
@@ -133,7 +132,7 @@ class LeasesApp:
         return Response(generate_latest(self._registry), content_type=CONTENT_TYPE_LATEST)
 
     def _healthz(self, request: Request) -> Response:
-        found = problems(self._manager)
+        found = self._manager.problems()
         return _json({"healthy": not found, "problems": found}, 503 if found else 200)
 
 

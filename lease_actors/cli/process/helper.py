@@ -132,6 +132,7 @@ class Helper:
         except OSError as error:
             self._status.send(failed=error.errno)
             return
+        self._process = process  # let go of, it would reap the command behind our back
         self._group = process.pid
         self._status.send(started=process.pid)
 
