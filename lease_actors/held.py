@@ -12,7 +12,8 @@ from typing import Any
 from lease_actors.actors.answers import Attribution
 from lease_actors.actors.door import Door
 from lease_actors.actors.keeping import Keeping
-from lease_actors.actors.kept import OnEndangered, OnLost, Share
+from lease_actors.actors.kept import Entry, OnEndangered, OnLost, Share
+from lease_actors.actors.losing import error_of
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock, from_instant, micros, to_instant
 from lease_actors.config import Duration, as_timedelta
@@ -147,27 +148,35 @@ class Hold:
     def __enter__(self) -> HeldLease:
         if self._share is not None:
             raise RuntimeError("this hold() is in use: call hold() once for each block")
-        slot = self._keeping.enter(self._key, self._holder)
+        entry = Entry(self._on_lost, self._on_endangered)
         try:
-            began, wait = self._door.clock.steady(), self._wait
-            while True:
-                reply = self._claim(wait)
-                attribution: Any = self._answer(reply)
-                try:
-                    assert isinstance(reply.operation, Claim)
-                    duration = micros(reply.operation.duration)
-                    share = self._keeping.keep(
-                        slot, attribution, duration, self._on_lost, self._on_endangered
-                    )
-                except BaseException as error:
-                    self._door.abandon(reply, error)
-                    raise
-                if share is not None:
-                    self._share = share
-                    return self._held(attribution, share)
-                wait = self._left(began)
+            self._keeping.enter(entry, self._key, self._holder)
+            return self._begin(entry)
+        except BaseException:  # whatever it has by now, no block will end it
+            self._share = None
+            if entry.share is not None:
+                _leave(self._keeping, entry.share)
+            raise
         finally:
-            self._keeping.entered(slot)
+            self._keeping.entered(entry)
+
+    def _begin(self, entry: Entry) -> HeldLease:
+        began, wait = self._door.clock.steady(), self._wait
+        while True:
+            self._keeping.claiming(entry)
+            reply = self._claim(wait)
+            attribution = self._answer(reply)
+            try:
+                assert isinstance(reply.operation, Claim)
+                duration = micros(reply.operation.duration)
+                share = self._keeping.keep(entry, attribution, duration)
+            except BaseException as error:
+                self._door.abandon(reply, error)
+                raise
+            if share is not None:
+                self._share = share
+                return self._held(attribution, share)
+            wait = self._left(began)
 
     def _answer(self, reply: ClaimFuture) -> Attribution:
         self._door.await_(reply)
@@ -204,7 +213,7 @@ class Hold:
         _leave(self._keeping, share)
         lost = share.reason is not None or share.known is not None
         if lost and not share.released and error is None:
-            raise self._keeping.error(share)
+            raise error_of(share)
 
 
 def _leave(keeping: Keeping, share: Share, at: int | None = None) -> None:

@@ -9,37 +9,25 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.answers import Attribution
 from lease_actors.actors.failures import stopped
-from lease_actors.actors.kept import Kept, OnEndangered, OnLost, Share, Slot, trusted
+from lease_actors.actors.kept import Entry, Kept, Share, Slot, trusted
+from lease_actors.actors.losing import Losses, error_of, lost
 from lease_actors.actors.mailbox import Mailbox
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
 from lease_actors.core.decide import Ended
 from lease_actors.core.model import Instant, Key, Micros
-from lease_actors.core.operations import Release, Renew
-from lease_actors.errors import LeaseLost, ManagerStopped
-from lease_actors.observability.events import HoldEndangered, HoldLost
+from lease_actors.core.operations import Release
+from lease_actors.errors import ManagerStopped
 
 _LATE = 100_000
-"""An alarm so late (microseconds) means that this process was suspended: the store is asked what
-has become of the lease meanwhile, and for so long an answer is worth waiting for:"""
-_ASK_PATIENCE = 1_000_000
-
-_NOTHING = timedelta(0)
-
-_WHY = {
-    "expired": "no renewal of it succeeded in time",
-    "revoked": "it was revoked",
-    "taken": "another tenure of it stands",
-    "stopped": "the manager is stopping, has stopped, or belongs to the parent of a fork",
-    "unknown": "its tenure is over",
-}
+"""An alarm so late (microseconds) means that this process was suspended: perhaps another has the
+lease by now, and the store is asked."""
 
 
 class Keeping:
@@ -57,13 +45,13 @@ class Keeping:
     ) -> None:
         self._clock, self._alarm, self._mailbox, self._errands = clock, alarm, mailbox, errands
         self._lock = threading.RLock()  # to settle a reply may lead back in here
+        self._losses = Losses(self._lock, clock, alarm, mailbox, self._send)
         self._slots: dict[tuple[Key, str], Slot] = {}
         self._alive: set[Kept] = set()
-        self._entering = 0
+        self._entering: set[Entry] = set()
         self._on_empty: Callable[[], object] | None = None
         self._releases: set[Reply[Any]] = set()
-        self._unheld: set[Share] = set()
-        """Lost, and their blocks still run."""
+        self._running: set[Share] = set()
         self._stopped = False
         self._pid = os.getpid()
 
@@ -74,46 +62,48 @@ class Keeping:
     def unheld(self) -> list[tuple[Key, str]]:
         """The leases that are lost while blocks that were to hold them still run; for whom."""
         with self._lock:
-            slots = {share.kept.slot for share in self._unheld}
-            return sorted((slot.key, slot.holder) for slot in slots)
+            lost = [s.kept for s in self._running if s.lost.is_set() and not s.kept.alive]
+            return sorted({(kept.slot.key, kept.slot.holder) for kept in lost})
 
     # -- a block begins ------------------------------------------------------------------
 
-    def enter(self, key: Key, holder: str) -> Slot:
+    def enter(self, entry: Entry, key: Key, holder: str) -> None:
         """A hold is about to claim. Until ``entered`` what it may come to share is not released."""
         with self._lock:
             try:
                 slot = self._slots.setdefault((key, holder), Slot(key, holder))
             except TypeError:  # not even hashable; the secretary says what is wrong with it
                 slot = Slot(key, holder)
-            slot.entering += 1
-            self._entering += 1
-            return slot
+            entry.slot = slot
+            slot.entries.add(entry)
+            self._entering.add(entry)
 
-    def entered(self, slot: Slot) -> None:
-        """It knows what it has."""
-        if self._pid != os.getpid():
+    def claiming(self, entry: Entry) -> None:
+        """It claims now: behind every release that is on its way, but who knows how far."""
+        with self._lock:
+            assert entry.slot is not None
+            entry.over = max(entry.slot.releases.values(), default=0)
+
+    def entered(self, entry: Entry) -> None:
+        """It knows what it has, or has given up."""
+        slot = entry.slot
+        if slot is None or self._pid != os.getpid():
             return
         with self._lock:
-            slot.entering -= 1
-            self._entering -= 1
+            slot.entries.discard(entry)
+            self._entering.discard(entry)
             kept = slot.kept
-            if kept is not None and kept.alive and not kept.shares and not slot.entering:
+            if kept is not None and not kept.shares and not slot.entries:
                 self._finish(kept)  # its last hold has ended meanwhile
             self._tidy(slot)
 
-    def keep(
-        self,
-        slot: Slot,
-        attribution: Attribution,
-        duration: Micros,
-        on_lost: OnLost | None,
-        on_endangered: OnEndangered | None,
-    ) -> Share | None:
+    def keep(self, entry: Entry, attribution: Attribution, duration: Micros) -> Share | None:
         """A share in the tenure that was attributed, kept alive from now on.
 
-        None: that tenure is about to be released, so claim again. Raises ``ManagerStopped``.
+        None: that tenure is being released, so claim again. Raises ``ManagerStopped``.
         """
+        slot = entry.slot
+        assert slot is not None
         with self._lock:
             if self._stopped:
                 raise ManagerStopped(
@@ -121,18 +111,21 @@ class Keeping:
                     " the manager is stopping or has stopped (open a new one)",
                     key=slot.key,
                 )
+            if attribution.tenure.term <= entry.over:
+                return None
             kept = self._kept(slot, attribution, duration)
             if kept is None:
                 return None
-            share = Share(kept, on_lost, on_endangered, kept.deadline)
-            kept.shares.append(share)
-            for other in kept.shares:
-                self._allow(other)
-            return share
+            entry.share = Share(kept, entry.on_lost, entry.on_endangered, kept.deadline)
+            kept.shares.append(entry.share)
+            self._running.add(entry.share)
+            for share in kept.shares:
+                self._allow(share)
+            return entry.share
 
     def _kept(self, slot: Slot, attribution: Attribution, duration: Micros) -> Kept | None:
         kept, term, since = slot.kept, attribution.tenure.term, attribution.since
-        if term <= slot.over or (kept is not None and term < kept.term):
+        if kept is not None and term < kept.term:
             return None
         deadline = since + trusted(duration)
         if kept is None or term > kept.term:
@@ -162,7 +155,7 @@ class Keeping:
         with self._lock:
             kept = share.kept
             self._look(kept)
-            self._unheld.discard(share)
+            self._running.discard(share)
             if share.left:
                 return None
             share.left, share.limit = True, 0
@@ -171,7 +164,7 @@ class Keeping:
             kept.shares.remove(share)
             if at is not None:
                 kept.ends_at = at if kept.ends_at is None else max(kept.ends_at, at)
-            if kept.shares or kept.slot.entering:
+            if kept.shares or kept.slot.entries:
                 return None
             return self._finish(kept)
 
@@ -191,14 +184,15 @@ class Keeping:
             kept.handle.cancel()
         if kept.renewal is not None:
             # Settled, it is dropped on the way, unless it may have been applied already.
-            kept.renewal.fail(self._error(kept, "unknown"))
+            kept.renewal.fail(lost(kept, "unknown"))
 
     def _release(self, kept: Kept, at: Instant | None = None) -> Reply[Any]:
         slot = kept.slot
-        slot.over = max(slot.over, kept.term)
-        slot.releasing += 1
+        for entry in slot.entries:
+            entry.over = max(entry.over, kept.term)
         operation = Release(slot.key, slot.holder, kept.term, at=at)
         reply: Reply[Any] = Reply(operation, settled=partial(self._released, slot))
+        slot.releases[reply] = kept.term
         self._releases.add(reply)
         self._send(reply)
         return reply
@@ -206,16 +200,15 @@ class Keeping:
     def _released(self, slot: Slot, reply: Reply[Any], error: BaseException | None) -> None:
         with self._lock:
             self._releases.discard(reply)
-            slot.releasing -= 1
+            slot.releases.pop(reply, None)
             self._tidy(slot)
 
-    def _send(self, *replies: Reply[Any]) -> None:
-        if not self._errands(replies):
-            for reply in replies:
-                reply.fail(stopped(reply))
+    def _send(self, reply: Reply[Any]) -> None:
+        if not self._errands([reply]):
+            reply.fail(stopped(reply))
 
     def _tidy(self, slot: Slot) -> None:
-        if not slot.entering and not slot.releasing and slot.kept is None:
+        if not slot.entries and not slot.releases and slot.kept is None:
             self._slots.pop((slot.key, slot.holder), None)
         if self._on_empty is not None and not self._entering and not self._alive:
             on_empty, self._on_empty = self._on_empty, None
@@ -241,7 +234,7 @@ class Keeping:
         with self._lock:
             if kept.alive:
                 self._retire(kept)
-                self._lose(kept, reason)
+                self._losses.tell(kept, reason)
                 self._tidy(kept.slot)
 
     def ended(self, effect: Ended) -> None:
@@ -273,59 +266,18 @@ class Keeping:
         if now >= kept.deadline:
             self._expire(kept, now - kept.deadline)
         elif not kept.endangered:
-            kept.endangered = True
-            self._mailbox.put(HoldEndangered(kept.slot.key, kept.slot.holder, kept.term))
-            for share in kept.shares:
-                if share.on_endangered is not None:
-                    self._mailbox.put((share.calls, share.on_endangered))
+            self._losses.endanger(kept)
 
     # -- it is lost ----------------------------------------------------------------------
 
     def _expire(self, kept: Kept, late: int) -> None:
         self._retire(kept)
         if late < _LATE:
-            self._lose(kept, "expired")
+            self._losses.tell(kept, "expired")
         else:
-            self._ask(kept)
+            self._losses.ask(kept)
         self._release(kept)  # should it stand still: nobody relies on it any more
         self._tidy(kept.slot)
-
-    def _ask(self, kept: Kept) -> None:
-        """It has run out while this process was suspended: ask the store what has become of it."""
-        known = threading.Event()
-        for share in kept.shares:
-            if share.reason is None:
-                share.known, share.limit = known, 0
-                share.lost.set()
-                self._unheld.add(share)
-        slot = kept.slot
-        question = Renew(slot.key, slot.holder, kept.term, _NOTHING)
-
-        def answered(reply: Reply[Any], error: BaseException | None) -> None:
-            reason = error.reason if isinstance(error, LeaseLost) else ""
-            self._lose(kept, reason if reason in ("taken", "revoked") else "expired")
-            known.set()
-
-        reply: Reply[Any] = Reply(question, settled=answered)
-        self._alarm.at(self._clock.steady() + _ASK_PATIENCE, lambda: reply.fail(stopped(reply)))
-        self._send(reply)
-
-    def _lose(self, kept: Kept, reason: str) -> None:
-        """Tell each of its holds, once."""
-        with self._lock:
-            told = False
-            for share in kept.shares:
-                if share.reason is None:
-                    told = True
-                    share.reason, share.limit = reason, 0
-                    share.lost.set()
-                    if not share.left and reason != "stopped":  # then it is renewed on
-                        self._unheld.add(share)
-                    if share.on_lost is not None:
-                        self._mailbox.put((share.calls, partial(share.on_lost, reason)))
-            if told:
-                slot = kept.slot
-                self._mailbox.put(HoldLost(slot.key, slot.holder, kept.term, reason))
 
     def verify(self, share: Share) -> None:
         """Raise ``LeaseLost`` unless its holder may still rely on the lease."""
@@ -333,25 +285,7 @@ class Keeping:
             with self._lock:
                 self._look(share.kept)
         if share.limit <= self._clock.steady():
-            raise self.error(share)
-
-    def error(self, share: Share) -> LeaseLost:
-        """Why it is lost, as an error."""
-        if share.known is not None:  # real time: in a moment it will be known
-            share.known.wait(_ASK_PATIENCE / 1e6)
-        reason = share.reason or "unknown"
-        why = "it was released" if share.left and share.reason is None else None
-        return self._error(share.kept, reason, why)
-
-    @staticmethod
-    def _error(kept: Kept, reason: str, why: str | None = None) -> LeaseLost:
-        slot = kept.slot
-        return LeaseLost(
-            f"cannot keep lease {slot.key.lease!r} for holder {slot.holder!r}, term {kept.term}:"
-            f" {why or _WHY[reason]} (stop what relies on it)",
-            key=slot.key,
-            reason=reason,
-        )
+            raise error_of(share)
 
     # -- the manager stops ---------------------------------------------------------------
 
@@ -363,7 +297,7 @@ class Keeping:
         with self._lock:
             self._stopped = True
             for kept in list(self._alive):
-                self._lose(kept, "stopped")
+                self._losses.tell(kept, "stopped")
             if self._entering or self._alive:
                 self._on_empty = on_empty
             else:
@@ -375,7 +309,7 @@ class Keeping:
             self._stopped, self._on_empty = True, None
             for kept in list(self._alive):
                 self._retire(kept)
-                self._lose(kept, "stopped")
+                self._losses.tell(kept, "stopped")
             for reply in list(self._releases):
                 reply.fail(stopped(reply))
 

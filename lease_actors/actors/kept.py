@@ -25,6 +25,19 @@ def trusted(duration: Micros) -> Micros:
 
 
 @dataclass(slots=True, eq=False)
+class Entry:
+    """A hold that is about to begin: it has claimed, and does not know yet what it has."""
+
+    on_lost: OnLost | None
+    on_endangered: OnEndangered | None
+    slot: Slot | None = None
+    share: Share | None = None
+    """What it has, once it knows."""
+    over: int = 0
+    """Terms up to this one may have been released behind its claim: it cannot share them."""
+
+
+@dataclass(slots=True, eq=False)
 class Share:
     """One hold's share of a kept tenure, from the beginning of its block to the end."""
 
@@ -79,13 +92,11 @@ class Slot:
 
     key: Key
     holder: str
-    entering: int = 0
-    """So many holds have claimed and do not know yet what they have."""
+    entries: set[Entry] = field(default_factory=set)
     kept: Kept | None = None
     """The tenure that a hold which begins now would share."""
-    releasing: int = 0
-    over: int = 0
-    """Terms up to this one are released, or are about to be: nobody may share them any more."""
+    releases: dict[Reply[Any], int] = field(default_factory=dict)
+    """On their way, and the term that each ends."""
 
 
 class Renewal(Reply[int]):
