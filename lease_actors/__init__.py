@@ -25,6 +25,7 @@ from lease_actors.errors import (
 from lease_actors.held import ClaimFuture, HeldLease
 from lease_actors.lease import Lease, Waiter
 from lease_actors.manager import Manager
+from lease_actors.past import PastTenure
 from lease_actors.secretaries import Secretary, SecretaryFinder
 from lease_actors.stores import MemoryStore, SqlStore, Store
 
@@ -50,6 +51,7 @@ __all__ = [
     "MemoryStore",
     "NotHeld",
     "NotValid",
+    "PastTenure",
     "Pin",
     "Pinner",
     "Reader",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from lease_actors.core.operations import Check, Claim, Operation, Pin, Revoke, U
 from lease_actors.errors import NotValid, WaitCancelled
 from lease_actors.held import ClaimFuture, Hold
 from lease_actors.lease import Lease, Waiter, lease_of
+from lease_actors.past import PastTenure, past_tenure_of, query_of
 
 __all__ = ["Checker", "Claimer", "Pinner", "Reader", "Revoker", "Token"]
 
@@ -277,6 +278,24 @@ class Reader(_Capability):
         key = self._key(lease)
         waiters = self._reads.read(key, lambda store: store.waiting(key))
         return [Waiter(w.holder, i, from_instant(w.since)) for i, w in enumerate(waiters, 1)]
+
+    def history(
+        self,
+        lease: str | None = None,
+        *,
+        limit: int = 100,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[PastTenure]:
+        """The tenures that ended while the store's history was on, the last to end first.
+
+        Of one lease, or of all of this namespace and model; at most ``limit`` of them; ended at
+        ``since`` or later, and before ``until`` (aware datetimes, of the store's time). Empty where
+        the history was never on: ``store.set_history`` switches it on. Raises ``NotValid``.
+        """
+        query = query_of(*self._scope, lease, limit, since, until)
+        records = self._reads.read(self._key(lease or ""), lambda store: store.history(query))
+        return [past_tenure_of(past) for past in records]
 
 
 class Revoker(_Capability):

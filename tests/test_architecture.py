@@ -32,6 +32,7 @@ HOUSE = (
     "overview",
     "held",
     "lease",
+    "past",
     "config",
     "actors",
     "secretaries",

@@ -85,4 +85,4 @@ class Work:
             raise
         self.verdict = Verdict(replies, decided, now, sent, self._decider.clock.steady())
         changed = [s for key, s in decided.states.items() if s is not states[key]]
-        return Changes(changed, decided.absent)
+        return Changes(changed, decided.absent, ended=decided.ended)

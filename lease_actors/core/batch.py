@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lease_actors.core.decide import Context, Decision, Missed, decide
-from lease_actors.core.model import ClaimId, Key, LeaseState, Need, sole_need
+from lease_actors.core.decide import Context, Decision, Ended, Missed, decide
+from lease_actors.core.model import ClaimId, Key, LeaseState, Need, PastTenure, sole_need
 from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
 
 
@@ -24,6 +24,8 @@ class Decided:
     """Every state that was looked at, as it is now."""
     absent: frozenset[str]
     """The starts that were found absent."""
+    ended: Sequence[PastTenure] = ()
+    """The tenures that ended, in order."""
 
 
 def needs(operations: Iterable[Operation]) -> dict[Key, Need]:
@@ -56,11 +58,19 @@ def decide_batch(
     """Apply the operations in order; a process found absent is absent for all that follow."""
     current = dict(states)
     decisions: list[Decision] = []
+    ended: list[PastTenure] = []
     for op in operations:
         decision = decide(current[op.key], op, context)
         current[op.key] = decision.state
         decisions.append(decision)
+        ended += [past_tenure(e) for e in decision.effects if isinstance(e, Ended)]
         missed = {e.start for e in decision.effects if isinstance(e, Missed)}
         if missed:
             context = replace(context, absent=context.absent | missed)
-    return Decided(decisions, current, context.absent)
+    return Decided(decisions, current, context.absent, ended)
+
+
+def past_tenure(end: Ended) -> PastTenure:
+    """What is to be recorded of it."""
+    tenure = end.tenure
+    return PastTenure(end.key, tenure.holder, tenure.term, tenure.granted_at, end.at, end.how)

@@ -50,6 +50,19 @@ class Tenure:
 
 
 @dataclass(frozen=True, slots=True)
+class PastTenure:
+    """A tenure that has ended: for the record."""
+
+    key: Key
+    holder: str
+    term: int
+    granted_at: Instant
+    ended_at: Instant
+    """Of an expired one its expiry, whenever that was noticed."""
+    ended: Ending
+
+
+@dataclass(frozen=True, slots=True)
 class Waiter:
     """A blocked claim in its place in the queue."""
 

@@ -10,13 +10,24 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import Instant, Key, LeaseState, Micros, Need, Notice, Offer, Waiter
+from lease_actors.core.model import (
+    Instant,
+    Key,
+    LeaseState,
+    Micros,
+    Need,
+    Notice,
+    Offer,
+    PastTenure,
+    Waiter,
+)
 
 __all__ = [
     "Batch",
     "Changes",
     "Decider",
     "Heard",
+    "HistoryQuery",
     "Listener",
     "Peek",
     "StartUnknown",
@@ -45,6 +56,8 @@ class Changes:
     absent: frozenset[str] = frozenset()
     notices: Sequence[Notice] = ()
     """What other managers should look at once this is committed: a store that can tell them does."""
+    ended: Sequence[PastTenure] = ()
+    """The tenures that ended: for the history, if it is on."""
 
 
 Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
@@ -71,6 +84,23 @@ class Peek:
     absent: bool
     """It has missed an offer, and has not been seen since."""
     now: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """Which ended tenures: of one lease or of all leases there, at most ``limit`` of them, ended
+    at ``since`` or later, and before ``until``.
+
+    No namespace and model: of all leases everywhere; ``limit`` then counts from the one that was
+    written down last, and an expiry is written down when somebody notices it.
+    """
+
+    namespace: str | None
+    model_uuid: str | None
+    lease: str | None = None
+    limit: int = 100
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class Listener(Protocol):
@@ -165,8 +195,30 @@ class Store(Protocol):
         """Delete rows on which nothing hangs and whose tenure ended that long ago; how many.
 
         Looks at ``limit`` rows at most, each call where the last one stopped. The floor is
-        raised above every term that goes, so that none is ever given again.
+        raised above every term that goes, so that none is ever given again. What goes over its
+        expiry untouched goes into the history, and what is too old there goes altogether.
         """
+        ...
+
+    def history(self, query: HistoryQuery) -> list[PastTenure]:
+        """The tenures asked for that ended while the history was on, the last to end first.
+
+        One whose expiry has come has ended, also if nobody has looked at it since. A snapshot;
+        delays nobody.
+        """
+        ...
+
+    def set_history(self, retention: Micros | None) -> None:
+        """From now on, for every manager on this store, tenures are recorded as they end, and
+        kept for that long; None: no more, and what is recorded stays for as long as it was to.
+
+        The record is written in the transaction that ends the tenure: never one without the
+        other. Transactions under way may still do as it was before. Raises ``NotValid``.
+        """
+        ...
+
+    def history_setting(self) -> Micros | None:
+        """For how long ended tenures are kept; None: the history is off."""
         ...
 
     def close(self) -> None:

@@ -21,11 +21,13 @@ from lease_actors.core.model import (
     Micros,
     Need,
     Offer,
+    PastTenure,
     Waiter,
 )
 from lease_actors.errors import StoreError
-from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
+from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek, StartUnknown
 from lease_actors.stores.idle import idle_since
+from lease_actors.stores.past import MemoryHistory, overdue
 
 __all__ = ["MemoryStore"]
 
@@ -50,6 +52,7 @@ class MemoryStore:
         self._leases: dict[Key, _Lease] = {}
         self._places: dict[tuple[str, str], dict[Key, _Lease]] = {}
         self._offers: dict[str, dict[Key, Offer]] = {}  # start -> what is offered to it
+        self._history = MemoryHistory()
         self._listeners: list[_Listener] = []
         self._version = 0
         self._hand: Iterator[Key] = iter(())
@@ -87,6 +90,7 @@ class MemoryStore:
             for start in changes.absent:
                 if start in self._starts:
                     self._absences[start] = self._starts[start]
+            self._history.record(changes.ended)
             self._version += 1
             listeners = [x for x in self._listeners if x.start != batch.start]
         if changes.notices:
@@ -151,10 +155,26 @@ class MemoryStore:
         with self._lock:
             self._listeners = [x for x in self._listeners if x is not listener]
 
+    def history(self, query: HistoryQuery) -> list[PastTenure]:
+        """The tenures asked for that have ended, the last to end first."""
+        with self._lock:
+            return self._history.read(query, (x.state for x in self._leases.values()), self._now())
+
+    def set_history(self, retention: Micros | None) -> None:
+        """On for every manager on this store, or off."""
+        with self._lock:
+            self._history.set(retention)
+
+    def history_setting(self) -> Micros | None:
+        """For how long ended tenures are kept; None: the history is off."""
+        with self._lock:
+            return self._history.retention
+
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
         """Forget leases on which nothing hangs, their terms going into the floor."""
         with self._lock:
             before = self._now() - idle_for
+            self._history.prune(self._now())
             hand = list(islice(self._hand, limit))
             if len(hand) < limit:
                 self._hand = iter(list(self._leases))
@@ -210,6 +230,7 @@ class MemoryStore:
         if lease is None or since is None or since > before:
             return False
         self._floor = max(self._floor, lease.state.term)
+        self._history.record([overdue(lease.state, before)])
         del self._leases[key], self._places[key[:2]][key]
         if not self._places[key[:2]]:
             del self._places[key[:2]]

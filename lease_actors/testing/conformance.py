@@ -20,6 +20,7 @@ import pytest
 from lease_actors.clock import Clock
 from lease_actors.stores.base import Store
 from lease_actors.testing.cases.batches import BatchCases, ConcurrencyCases, StateCases
+from lease_actors.testing.cases.histories import HistoryCases
 from lease_actors.testing.cases.prunings import PruneCases
 from lease_actors.testing.cases.queues import AbsenceCases, QueueCases
 from lease_actors.testing.cases.reads import NameCases, ReadCases
@@ -37,6 +38,7 @@ class StoreConformance(
     ReadCases,
     NameCases,
     PruneCases,
+    HistoryCases,
     ABC,
 ):
     """Every sentence of the ``Store`` protocol, as tests."""

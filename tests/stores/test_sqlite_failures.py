@@ -189,9 +189,9 @@ class TestOpening:
 
     def test_tables_of_a_newer_version(self, store: SqlStore, path: Path) -> None:
         with sqlite3.connect(path) as other:
-            other.execute("UPDATE lease_meta SET value = '2' WHERE name = 'schema'")
+            other.execute("UPDATE lease_alembic_version SET version_num = '9999'")
         other.close()
-        with pytest.raises(StoreError, match="version 2, newer"):
+        with pytest.raises(StoreError, match="version 9999, newer"):
             SqlStore(f"sqlite:///{path}", create_schema=True).open(SystemClock())
 
     @pytest.mark.parametrize(

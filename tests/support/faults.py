@@ -96,6 +96,16 @@ class FaultyStore:
     def listen(self, start: str, heard: Any) -> Any:
         return self.inner.listen(start, heard)
 
+    def history(self, query: Any) -> Any:
+        self.on_read()
+        return self.inner.history(query)
+
+    def set_history(self, retention: int | None) -> None:
+        self.inner.set_history(retention)
+
+    def history_setting(self) -> Any:
+        return self.inner.history_setting()
+
     def prune(self, idle_for: int, limit: int = 1000) -> int:
         return self.inner.prune(idle_for, limit)
 

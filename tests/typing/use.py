@@ -29,6 +29,7 @@ from lease_actors import (
     ManagerConfig,
     MemoryStore,
     NotValid,
+    PastTenure,
     Pin,
     Pinner,
     Reader,
@@ -125,9 +126,19 @@ def the_other_four(manager: Manager) -> None:
     waiting: list[Waiter] = reader.waiting("report")
     first: tuple[str, int, datetime] = (waiting[0].holder, waiting[0].position, waiting[0].since)
 
+    past: list[PastTenure] = reader.history("report", limit=10, since=first[2], until=None)
+    tenure: tuple[str, int, datetime, datetime, str] = (
+        past[0].holder,
+        past[0].term,
+        past[0].granted_at,
+        past[0].ended_at,
+        past[0].ended,
+    )
+    everybodys: list[PastTenure] = reader.history()
+
     revoker: Revoker = manager.revoker("jobs")
     revoker.revoke("report", "me", timeout=timedelta(seconds=1))
-    see(pinned, leases, one, first)
+    see(pinned, leases, one, first, tenure, everybodys)
 
 
 def raw_door(manager: Manager) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure, Waiter
 
 __all__ = [
+    "HOLDER",
     "PINS",
     "QUEUED",
     "STATE_COLUMNS",
@@ -39,7 +40,7 @@ STATE_COLUMNS = (
 )
 """The columns that change, in the order in which every statement has them."""
 
-QUEUED, PINS = STATE_COLUMNS.index("queued"), STATE_COLUMNS.index("pins")
+HOLDER, QUEUED, PINS = map(STATE_COLUMNS.index, ("holder", "queued", "pins"))
 
 
 @lru_cache(maxsize=65536)

@@ -8,19 +8,20 @@ commit. Every connection is back in its pool, in no transaction, when a call ret
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from lease_actors.clock import Clock
-from lease_actors.core.model import Instant, Key, LeaseState, Micros, Waiter
-from lease_actors.stores.base import Batch, Heard, Listener, Peek, StartUnknown
+from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure, Waiter
+from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek, StartUnknown
 from lease_actors.stores.sql.address import describe, make_engine, resolve
-from lease_actors.stores.sql.dialects import Options
+from lease_actors.stores.sql.dialects import Dialect, Options
+from lease_actors.stores.sql.history import History
 from lease_actors.stores.sql.load import load
-from lease_actors.stores.sql.pruning import prune_leases, prune_starts
+from lease_actors.stores.sql.pruning import prune_history, prune_leases, prune_starts
 from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
 from lease_actors.stores.sql.schema import check_schema, create_schema
 from lease_actors.stores.sql.statements import Statements
@@ -28,6 +29,8 @@ from lease_actors.stores.sql.tables import make_tables
 from lease_actors.stores.sql.write import Writes
 
 __all__ = ["SqlStore"]
+
+T = TypeVar("T")
 
 
 class SqlStore:
@@ -65,6 +68,7 @@ class SqlStore:
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
+        self._history = History(tables, engine.dialect)
         self._create = create_schema
         self._opening = threading.Lock()
         self._opened = False
@@ -102,6 +106,13 @@ class SqlStore:
                 check_schema(connection, self._dialect)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
+
+    def administer(self, work: Callable[[sa.Connection, Dialect], T], *, create: bool = False) -> T:
+        """What ``work`` returns, on a connection to whatever schema there is: ``admin`` asks so."""
+        with self._failures():
+            self._dialect.prepare(create=create)
+        with self._connection() as connection:
+            return work(connection, self._dialect)
 
     def close(self) -> None:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""
@@ -145,6 +156,7 @@ class SqlStore:
             loaded = load(connection, statements, batch.needs)
             changes = batch.decide(loaded.states, dialect.now(connection))
             Writes(loaded, changes).run(connection, statements)
+            self._history.record(connection, changes.ended)
             if changes.notices:
                 dialect.notify(connection, batch.start, changes.notices)
             dialect.commit(connection)
@@ -237,6 +249,25 @@ class SqlStore:
         """Hear the notices of other starts, where the database can pass them on."""
         return self._dialect.listen(start, heard)
 
+    # -- the history ---------------------------------------------------------------------
+
+    def history(self, query: HistoryQuery) -> list[PastTenure]:
+        """The tenures asked for that have ended, the last to end first."""
+        with self._connection() as connection:
+            return self._history.read(connection, query, self._dialect.now(connection))
+
+    def set_history(self, retention: Micros | None) -> None:
+        """On for every manager on this database, or off."""
+        with self._connection() as connection:
+            self._dialect.begin(connection)
+            self._history.set(connection, retention)
+            self._dialect.commit(connection)
+
+    def history_setting(self) -> Micros | None:
+        """For how long ended tenures are kept; None: the history is off."""
+        with self._connection() as connection:
+            return self._history.retention(connection)
+
     # -- pruning -------------------------------------------------------------------------
 
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
@@ -245,11 +276,12 @@ class SqlStore:
             self._dialect.begin(connection)
             now = self._dialect.now(connection)
             gone, hand = prune_leases(
-                connection, self._statements, now - idle_for, self._hand, limit
+                connection, self._statements, self._history, now - idle_for, self._hand, limit
             )
             prune_starts(connection, self._statements, now, limit)
             self._dialect.commit(connection)
             self._hand = hand
+            prune_history(connection, self._dialect, self._history, now, limit)
             return gone
 
     # -- connections ---------------------------------------------------------------------

@@ -10,15 +10,20 @@ has seen so, and the checks a foreign key makes would look like a guard on ``ten
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-__all__ = ["SCHEMA_VERSION", "Tables", "make_tables"]
+from lease_actors.errors import NotValid
 
-SCHEMA_VERSION = 1
+__all__ = ["REVISIONS", "Tables", "make_tables", "seeds"]
+
+REVISIONS = ("0001",)
+"""The versions of the schema, oldest first; the last is the one made here. Each is a revision
+in ``migrations/versions``, where Alembic finds the way from one to the next."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,22 @@ class Tables:
     tenure: sa.Table
     floor: sa.Table
     clock: sa.Table
+    history: sa.Table
     meta: sa.Table
+    version: sa.Table
 
 
 def make_tables(prefix: str = "lease_", schema: str | None = None) -> Tables:
-    """The tables for that prefix and database schema, independent of any made before."""
+    """The tables for that prefix and database schema, independent of any made before.
+
+    Raises ``NotValid`` for a prefix that is not 1 to 30 ASCII letters, digits and underscores.
+    """
+    # Never empty: the application's own Alembic may well have a table ``alembic_version``.
+    if not isinstance(prefix, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,29}", prefix):
+        raise NotValid(
+            f"table_prefix={prefix!r} is not 1 to 30 ASCII letters, digits and underscores,"
+            " the first of them no digit"
+        )
     metadata = sa.MetaData(schema=schema)
 
     def table(name: str, *columns: Any, **options: Any) -> sa.Table:
@@ -50,6 +66,8 @@ def make_tables(prefix: str = "lease_", schema: str | None = None) -> Tables:
         metadata=metadata,
         leases=_leases(table, prefix),
         queue=_queue(table),
+        history=_history(table, prefix),
+        version=_version(table, prefix),
         **{name: table(name, *columns) for name, columns in _small().items()},
     )
 
@@ -120,6 +138,51 @@ def _queue(table: Any) -> sa.Table:
     return made
 
 
+def _history(table: Any, prefix: str) -> sa.Table:
+    """Tenures that have ended, in the order in which their ends were written down.
+
+    An id of its own, and no key over lease and term: a lease must be able to end whatever a
+    restored backup has left here.
+    """
+    made: sa.Table = table(
+        "history",
+        sa.Column("id", _id(), primary_key=True, autoincrement=True),
+        sa.Column("key_hash", _hash(), nullable=False),
+        sa.Column("scope", sa.BigInteger, nullable=False),
+        sa.Column("namespace", _name(), nullable=False),
+        sa.Column("model", _name(), nullable=False),
+        sa.Column("lease", _name(), nullable=False),
+        sa.Column("holder", _name(), nullable=False),
+        _number("term"),
+        _number("granted_at"),
+        _number("ended_at"),
+        sa.Column("ended", sa.String(16), nullable=False),
+        sa.Index(f"{prefix}history_lease", "key_hash", "ended_at"),
+        sa.Index(f"{prefix}history_scope", "scope", "ended_at"),
+    )
+    return made
+
+
+def _version(table: Any, prefix: str) -> sa.Table:
+    """Alembic's own table, as it would make it: which of ``REVISIONS`` the schema is."""
+    name = "alembic_version"
+    made: sa.Table = table(
+        name,
+        sa.Column("version_num", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("version_num", name=f"{prefix}{name}_pkc"),
+    )
+    return made
+
+
+def seeds(tables: Tables) -> list[sa.Insert]:
+    """The rows that there are from the beginning, the version last: with it, it is all there."""
+    return [
+        tables.floor.insert().values(id=1, term=0),
+        tables.meta.insert().values(name="history", value="off 0"),
+        tables.version.insert().values(version_num=REVISIONS[-1]),
+    ]
+
+
 def _small() -> dict[str, list[sa.Column[Any]]]:
     return {
         # ``batch``: the last that was applied. ``seen``: when.
@@ -153,6 +216,8 @@ def _small() -> dict[str, list[sa.Column[Any]]]:
             _number("ahead"),
             _number("began"),
         ],
+        # Settings of the database. ``history``: ``on`` or ``off``, and for how many microseconds
+        # ended tenures are kept.
         "meta": [
             sa.Column("name", sa.String(32), primary_key=True),
             sa.Column("value", sa.String(255), nullable=False),

@@ -1,0 +1,1 @@
+"""The revisions, which Alembic loads by their paths."""
