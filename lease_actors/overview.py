@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +11,9 @@ from lease_actors.clock import from_instant
 from lease_actors.core.decide import stands
 from lease_actors.core.model import Ending, Instant, Key, LeaseState
 from lease_actors.lease import Waiter
+from lease_actors.past import PastTenure, past_tenure_of, query_of
 
-__all__ = ["LeaseView", "Overview", "waiter_dict"]
+__all__ = ["LeaseView", "Overview", "past_dict", "waiter_dict"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,44 @@ class Overview:
         """Its blocked claims, in the order of the queue."""
         waiters = self._reads.read(key, lambda store: store.waiting(key))
         return [Waiter(w.holder, i, from_instant(w.since)) for i, w in enumerate(waiters, 1)]
+
+    def history(
+        self,
+        namespace: str | None = None,
+        model_uuid: str = "",
+        lease: str | None = None,
+        *,
+        limit: int = 100,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[PastTenure]:
+        """The tenures that ended while the store's history was on, the last to end first; no
+        namespace: those of every namespace and model."""
+        query = query_of(namespace or "", model_uuid, lease, limit, since, until)
+        if namespace is None:
+            query = replace(query, namespace=None, model_uuid=None)
+        key = Key(namespace or "", model_uuid, lease or "")
+        past = self._reads.read(key, lambda store: store.history(query))
+        return [past_tenure_of(tenure) for tenure in past]
+
+    def retention(self) -> timedelta | None:
+        """For how long the store keeps ended tenures; None: its history is off."""
+        kept = self._reads.read(Key("", "", ""), lambda store: store.history_setting())
+        return None if kept is None else timedelta(microseconds=kept)
+
+
+def past_dict(past: PastTenure) -> dict[str, Any]:
+    """A tenure that has ended, for JSON."""
+    return {
+        "namespace": past.key.namespace,
+        "model": past.key.model_uuid,
+        "lease": past.key.lease,
+        "holder": past.holder,
+        "term": past.term,
+        "granted_at": _iso(past.granted_at),
+        "ended_at": _iso(past.ended_at),
+        "ended": past.ended,
+    }
 
 
 def waiter_dict(waiter: Waiter) -> dict[str, Any]:

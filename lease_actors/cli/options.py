@@ -60,6 +60,8 @@ class Target:
     url: str
     namespace: str = "default"
     model: str = ""
+    table_prefix: str
+    schema: str | None
     logger: logging.Logger
 
     def key(self, lease: str) -> Key:
@@ -74,15 +76,24 @@ class Target:
             return "the database"
 
     @property
+    def names(self) -> dict[str, Any]:
+        """How and where the tables are named, as arguments."""
+        return {"table_prefix": self.table_prefix, "schema": self.schema}
+
+    @property
     def place(self) -> tuple[str, str]:
         """Namespace and model."""
         return self.namespace, self.model
+
+    def store(self, *, create: bool = False) -> SqlStore:
+        """The store, not yet opened."""
+        return SqlStore(self.url, create_schema=create, **self.names)
 
     def open(self, *, create: bool = False, **config_fields: Any) -> Manager:
         """A manager on that database. Only what is asked to makes tables where there are none:
         a URL mistyped must not look like a database without leases."""
         try:
-            store = SqlStore(self.url, create_schema=create)
+            store = self.store(create=create)
             return Manager(ManagerConfig(store, logger=self.logger, **config_fields))
         except LeaseError as error:
             raise StoreFailed(str(error)) from error

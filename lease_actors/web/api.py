@@ -13,10 +13,11 @@ from werkzeug.wrappers import Request
 from lease_actors import errors
 from lease_actors.core.model import Key
 from lease_actors.manager import Manager
-from lease_actors.overview import waiter_dict
+from lease_actors.overview import past_dict, waiter_dict
 
 __all__ = ["Api", "status_of"]
 
+_MOST_TENURES = 1000
 _MOST_BODY = 64 * 1024
 
 _STATUS: dict[type[BaseException], int] = {
@@ -73,7 +74,12 @@ class Api:
         return {**self._overview.lease(key).as_dict(), "queue": queue}
 
     def _history(self, request: Request) -> Any:
-        return {"kept": False, "tenures": []}
+        key, limit = _key(request.args), request.args.get("limit", default=100, type=int)
+        tenures = self._overview.history(*key, limit=min(max(limit, 1), _MOST_TENURES))
+        return {
+            "kept": self._overview.retention() is not None,
+            "tenures": [past_dict(tenure) for tenure in tenures],
+        }
 
     # -- changing ------------------------------------------------------------------------
 
