@@ -27,7 +27,7 @@ def doctor(target: Target, json_: bool) -> int:
     is bad; what is only slow or far away is a warning.
     """
     verdicts = []
-    for verdict in examine(target.url, SystemClock()):
+    for verdict in examine(target.store, SystemClock()):
         verdicts.append(verdict)
         if not json_:
             _print(verdict)

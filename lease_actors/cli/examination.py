@@ -36,10 +36,10 @@ class Verdict:
     advice: str = ""
 
 
-def examine(url: str, clock: Clock) -> Iterator[Verdict]:
+def examine(make: Callable[[], SqlStore], clock: Clock) -> Iterator[Verdict]:
     """The verdicts one by one; where one makes the rest impossible, it is the last."""
     try:
-        store = SqlStore(url)
+        store = make()
     except LeaseError as error:
         yield Verdict("connect", "bad", str(error), "correct the URL")
         return

@@ -11,7 +11,18 @@ from collections.abc import Sequence
 import click
 
 from lease_actors._version import __version__
-from lease_actors.cli import bench, doctor, reading, run, status, top, web, writing
+from lease_actors.cli import (
+    bench,
+    database,
+    doctor,
+    history,
+    reading,
+    run,
+    status,
+    top,
+    web,
+    writing,
+)
 from lease_actors.cli.demo import run as run_demo
 from lease_actors.cli.signals import Terminated, handling, terminate
 from lease_actors.errors import LeaseError
@@ -42,7 +53,7 @@ def demo() -> int:
     return run_demo()
 
 
-for module in (run, reading, writing, top, doctor, bench, web):
+for module in (run, reading, history, writing, top, database, doctor, bench, web):
     for command in module.COMMANDS:
         commands.add_command(command)
 

@@ -81,6 +81,11 @@ class Target:
         return {"table_prefix": self.table_prefix, "schema": self.schema}
 
     @property
+    def names(self) -> dict[str, Any]:
+        """How and where the tables are named, as arguments."""
+        return {"table_prefix": self.table_prefix, "schema": self.schema}
+
+    @property
     def place(self) -> tuple[str, str]:
         """Namespace and model."""
         return self.namespace, self.model
@@ -114,12 +119,13 @@ def as_json(command: F) -> F:
     return click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+_PLACE = ("url", "namespace", "model", "table_prefix", "schema")
+
+
 def _targeted(command: F, *, names: bool) -> F:
     @functools.wraps(command)
     def targeted(*args: Any, **options: Any) -> Any:
-        place = {
-            name: options.pop(name) for name in ("url", "namespace", "model") if name in options
-        }
+        place = {name: options.pop(name) for name in _PLACE if name in options}
         logger: logging.Logger = click.get_current_context().obj
         return command(*args, target=Target(**place, logger=logger), **options)
 
@@ -129,12 +135,32 @@ def _targeted(command: F, *, names: bool) -> F:
             wrapped
         )
         wrapped = click.option("--namespace", "-n", default="default", show_default=True)(wrapped)
-    result: F = click.option(
+    for option in reversed(_DATABASE):
+        wrapped = option(wrapped)
+    result: F = wrapped
+    return result
+
+
+_DATABASE = (
+    click.option(
         "--url",
         envvar="LEASE_ACTORS_URL",
         show_envvar=True,
         required=True,
         metavar="URL",
         help="The database, as SQLAlchemy writes it: sqlite:///leases.db, for instance.",
-    )(wrapped)
-    return result
+    ),
+    click.option(
+        "--table-prefix",
+        envvar="LEASE_ACTORS_TABLE_PREFIX",
+        default="lease_",
+        show_default=True,
+        metavar="NAME",
+    ),
+    click.option(
+        "--schema",
+        envvar="LEASE_ACTORS_SCHEMA",
+        metavar="NAME",
+        help="The schema that the tables are in.  [default: the connection's]",
+    ),
+)
