@@ -81,11 +81,6 @@ class Target:
         return {"table_prefix": self.table_prefix, "schema": self.schema}
 
     @property
-    def names(self) -> dict[str, Any]:
-        """How and where the tables are named, as arguments."""
-        return {"table_prefix": self.table_prefix, "schema": self.schema}
-
-    @property
     def place(self) -> tuple[str, str]:
         """Namespace and model."""
         return self.namespace, self.model
