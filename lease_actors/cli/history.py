@@ -60,10 +60,10 @@ def history(
     """
     if everywhere and lease is not None:
         raise click.UsageError("a lease and --all-namespaces at once")
-    place = () if everywhere else target.place
+    namespace, model = (None, "") if everywhere else target.place
     with target.open() as manager:
         overview = manager.overview()
-        past = overview.history(*place, lease=lease, limit=limit, since=since, until=until)
+        past = overview.history(namespace, model, lease, limit=limit, since=since, until=until)
         off = not past and overview.retention() is None
     if json_:
         print_json([past_dict(tenure) for tenure in past])

@@ -100,8 +100,8 @@ class SqliteDialect(Dialect):
             raise StoreError(f"cannot open {self.place}: there is no directory {directory!r}")
         if self._file and not create and not os.path.exists(self._file):
             raise StoreError(
-                f"cannot open {self.place}: there is no such file; create_schema=True makes it,"
-                " and so does Manager.open"
+                f"cannot open {self.place}: there is no such file; 'lease-actors db init' or"
+                " create_schema=True makes it, and so does Manager.open"
             )
         if self._identity is not None and self._identity != _identity(self._file):
             self.engine.dispose()  # those connections lead to a file without a name
