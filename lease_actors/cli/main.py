@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import get_completion_class, shell_complete
 
 from lease_actors._version import __version__
 from lease_actors.cli import (
@@ -30,6 +31,7 @@ from lease_actors.errors import LeaseError
 __all__ = ["main"]
 
 PROGRAM = "lease-actors"
+_COMPLETE = "_LEASE_ACTORS_COMPLETE"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,6 +55,19 @@ def demo() -> int:
     return run_demo()
 
 
+@commands.command()
+@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
+def completion(shell: str) -> None:
+    """Print the script that completes this command in a shell.
+
+    \b
+    For bash: lease-actors completion bash > ~/.local/share/bash-completion/completions/lease-actors
+    """
+    kind = get_completion_class(shell)
+    assert kind is not None
+    click.echo(kind(commands, {}, PROGRAM, _COMPLETE).source())
+
+
 for module in (run, reading, history, writing, top, database, doctor, bench, web):
     for command in module.COMMANDS:
         commands.add_command(command)
@@ -60,26 +75,30 @@ for module in (run, reading, history, writing, top, database, doctor, bench, web
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Whatever fails is one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if instruction := os.environ.get(_COMPLETE):
+        return shell_complete(commands, {}, PROGRAM, _COMPLETE, instruction)
     try:
-        with handling((signal.SIGTERM, signal.SIGHUP), terminate):
-            result = commands.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-            sys.stdout.flush()
-        return result if isinstance(result, int) else 0
+        with handling((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), terminate):
+            return _run(arguments)
     except click.exceptions.Exit as left:
         return left.exit_code
-    except click.Abort:
-        return _say("interrupted", status.INTERRUPTED)
     except click.ClickException as error:
         return _say(_usage(error), status.USAGE)
     except LeaseError as error:
         return _say(str(error), status.status_of(error))
-    except KeyboardInterrupt:
-        return _say("interrupted", status.INTERRUPTED)
     except Terminated as ended:
-        name = signal.Signals(ended.signum).name
-        return _say(f"ended by {name}", status.SIGNALLED + ended.signum)
+        return _say(str(ended), status.SIGNALLED + ended.signum)
     except BrokenPipeError:
         return _pipe_closed()
+
+
+def _run(arguments: Sequence[str]) -> int:
+    # Not by click's own main, which has other ideas of closed pipes and of Ctrl-C.
+    with commands.make_context(PROGRAM, list(arguments)) as context:
+        result = commands.invoke(context)
+    sys.stdout.flush()
+    return result if isinstance(result, int) else 0
 
 
 def _usage(error: click.ClickException) -> str:

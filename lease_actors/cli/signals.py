@@ -21,14 +21,14 @@ class Terminated(BaseException):
     """A signal asked the program to end."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signum)
+        super().__init__(
+            "interrupted" if signum == signal.SIGINT else f"ended by {signal.Signals(signum).name}"
+        )
         self.signum = signum
 
 
 def terminate(signum: int) -> None:
     """The handler that raises."""
-    if signum == signal.SIGINT:
-        raise KeyboardInterrupt
     raise Terminated(signum)
 
 

@@ -126,7 +126,7 @@ class Tree:
                 os.killpg(self._group, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-        self._ended = Ended(signal.SIGKILL, overdue=True)
+        self._ended = Ended(signal.SIGKILL, overdue=False)
 
 
 def _be_helper(control: Inlet, status: Outlet, clock: Clock) -> None:

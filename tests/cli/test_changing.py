@@ -1,0 +1,83 @@
+"""``claim``, ``revoke``, ``pin``, ``unpin``, ``db``, ``doctor``, ``bench``: what they do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.command import Command
+
+from lease_actors import Manager
+
+
+def test_claim_makes_the_tables_and_lasts_beyond_the_command(command: Command) -> None:
+    first = command("claim", "x", "--holder", "me", "--duration", "1h")
+    assert first.status == 0
+    again, shown = command.all(
+        ("claim", "x", "--holder", "me", "--duration", "2h", "--json"), ("show", "x", "--json")
+    )
+    assert again.json["term"] == shown.json["term"] == 1
+    assert shown.json["holder"] == "me"
+
+
+def test_revoke_takes_it_from_whoever_has_it(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "me", 60)
+    manager.claimer("default").claim("y", "me", 60)
+    named, other = command.all(("revoke", "x"), ("revoke", "y", "--holder", "you"))
+    assert (named.status, other.status) == (0, 1)
+    assert manager.reader("default").leases() == {"y": "me"}
+
+
+def test_pin_and_unpin(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "me", 60)
+    assert command("pin", "x", "upgrade").status == 0
+    assert manager.pinner("default").pinned() == {"x": ["upgrade"]}
+    assert command("unpin", "x", "upgrade").status == 0
+    assert manager.pinner("default").pinned() == {}
+
+
+def test_the_tables_are_made_once(command: Command) -> None:
+    missing = command("db", "check")
+    assert missing.is_one_line(70)
+    made, again = command("db", "init"), command("db", "init")
+    assert (made.status, again.status) == (0, 0)
+    checked, upgraded = command.all(("db", "check"), ("db", "upgrade"))
+    assert (checked.status, upgraded.status) == (0, 0)
+
+
+def test_the_script_of_the_tables_needs_no_database(nowhere: Command) -> None:
+    done = nowhere("db", "ddl", "postgresql")
+    assert done.status == 0
+    assert "CREATE TABLE lease_leases" in done.out
+
+
+def test_doctor_gives_a_verdict_on_each_matter(command: Command, manager: Manager) -> None:
+    people, programs = command.all(("doctor",), ("doctor", "--json"))
+    checks = ["connect", "schema", "clock", "round trip", "commit", "notification"]
+    assert [verdict["check"] for verdict in programs.json] == checks
+    assert {verdict["mark"] for verdict in programs.json} <= {"ok", "warn"}
+    assert [line.split()[0] for line in people.out.splitlines() if line[0] != " "] == ["ok"] * 6
+    assert (people.status, programs.status) == (0, 0)
+    assert manager.reader("lease-actors").leases() == {}
+
+
+def test_doctor_says_what_to_do(nowhere: Command, tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    done = nowhere.on(f"sqlite:///{tmp_path / 'empty.db'}")("doctor", "--json")
+    assert done.is_one_line(70)
+    connect, schema = done.json
+    assert (connect["mark"], schema["mark"]) == ("ok", "bad")
+    assert "db init" in schema["advice"]
+
+
+def test_bench_measures_and_leaves_no_lease_held(command: Command, manager: Manager) -> None:
+    done = command("bench", "--threads", "1,3", "--seconds", "0.3", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert [result["threads"] for result in done.json] == [1, 3]
+    assert all(r["pairs_per_second"] > 0 and r["p99_ms"] >= r["p50_ms"] > 0 for r in done.json)
+    assert manager.reader("lease-actors-bench").leases() == {}
+
+
+def test_completion_is_offered_for_the_shells(command: Command) -> None:
+    done = command.all(*(("completion", shell) for shell in ("bash", "zsh", "fish")))
+    assert [d.status for d in done] == [0, 0, 0]
+    assert all("_LEASE_ACTORS_COMPLETE" in d.out for d in done)
