@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ import sqlalchemy as sa
 from lease_actors.cli.status import StoreFailed
 from lease_actors.config import ManagerConfig
 from lease_actors.core.model import Key
-from lease_actors.errors import LeaseError
+from lease_actors.errors import LeaseError, WaitTimeout
 from lease_actors.manager import Manager
 from lease_actors.stores import SqlStore
 from lease_actors.stores.sql.address import describe
@@ -24,6 +25,7 @@ __all__ = ["SECONDS", "WAIT", "Target", "as_json", "on_leases", "on_store"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_PATIENCE = 5.0
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -89,14 +91,26 @@ class Target:
         """The store, not yet opened."""
         return SqlStore(self.url, create_schema=create, **self.names)
 
-    def open(self, *, create: bool = False, **config_fields: Any) -> Manager:
-        """A manager on that database. Only what is asked to makes tables where there are none:
-        a URL mistyped must not look like a database without leases."""
+    @contextmanager
+    def open(self, *, create: bool = False, **config_fields: Any) -> Iterator[Manager]:
+        """A manager on that database while the block runs.
+
+        Only what is asked to makes tables where there are none: a URL mistyped must not look like
+        a database without leases. At the end it waits but a moment for a database that hangs.
+        """
         try:
             store = self.store(create=create)
-            return Manager(ManagerConfig(store, logger=self.logger, **config_fields))
+            manager = Manager(ManagerConfig(store, logger=self.logger, **config_fields))
         except LeaseError as error:
             raise StoreFailed(str(error)) from error
+        try:
+            yield manager
+        finally:
+            manager.kill()
+            try:
+                manager.wait(_PATIENCE)
+            except WaitTimeout:
+                pass  # its threads keep nobody from leaving
 
 
 def on_store(command: F) -> F:

@@ -48,6 +48,19 @@ class Running:
         line, _, self._read["out"] = self._read["out"].partition(b"\n")
         return line.decode()
 
+    def line_if(self, timeout: float) -> str | None:
+        """The next line, if one comes in that time and before the end."""
+        until = time.monotonic() + timeout
+        while b"\n" not in self._read["out"]:
+            pipe = self._pipes["out"]
+            if (
+                pipe is None
+                or not select.select([pipe], [], [], max(0, until - time.monotonic()))[0]
+            ):
+                return None
+            self._receive(until)
+        return self.line()
+
     def signal(self, signum: int) -> None:
         """Send it a signal."""
         os.kill(self.pid, signum)
@@ -100,14 +113,22 @@ class Command:
         """Run it to its end."""
         return self.start(*arguments).done()
 
-    def start(self, *arguments: str, out: int | None = None, **environment: str) -> Running:
+    def start(
+        self,
+        *arguments: str,
+        out: int | None = None,
+        stdin: int | None = None,
+        **environment: str,
+    ) -> Running:
         """Start it; ``out``: a descriptor that is its output, else it is read here."""
         ours, theirs = (None, out) if out is not None else os.pipe()
         err, their_err = os.pipe()
         null = os.open(os.devnull, os.O_RDONLY)
         given = {**os.environ, "LEASE_ACTORS_URL": self.url, **environment}
         try:
-            process = self._launcher.start(list(arguments), given, (null, theirs, their_err))
+            process = self._launcher.start(
+                list(arguments), given, (stdin or null, theirs, their_err)
+            )
         finally:
             for descriptor in (null, their_err, *([theirs] if out is None else [])):
                 os.close(descriptor)

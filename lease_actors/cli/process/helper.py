@@ -190,9 +190,16 @@ class Helper:
         self._signal_tree(signal.SIGCONT)  # what is stopped would not hear it
 
     def _signal_tree(self, signum: int) -> None:
-        self._signal_group(signum)
+        # Those that have left the group first: an orphan is found below us, wherever it belongs.
         if self._adopts:
-            _signal_each(linux.descendants(os.getpid()), signum)
+            _signal_each(filter(self._has_left, linux.descendants(os.getpid())), signum)
+        self._signal_group(signum)
+
+    def _has_left(self, pid: int) -> bool:
+        try:
+            return os.getpgid(pid) != self._group
+        except ProcessLookupError:
+            return False
 
     def _signal_group(self, signum: int) -> None:
         if self._group is None:
