@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from cli.command import Command
 
@@ -81,3 +87,46 @@ def test_completion_is_offered_for_the_shells(command: Command) -> None:
     done = command.all(*(("completion", shell) for shell in ("bash", "zsh", "fish")))
     assert [d.status for d in done] == [0, 0, 0]
     assert all("_LEASE_ACTORS_COMPLETE" in d.out for d in done)
+
+
+def test_web_serves_the_page_and_reads_only(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "me", 60)
+    with _serving(command) as address:
+        with urlopen(f"{address}api/leases") as answer:
+            assert json.load(answer)["leases"][0]["holder"] == "me"
+        with urlopen(f"{address}metrics") as answer:
+            assert b"lease_operations_total" in answer.read()
+        with urlopen(f"{address}healthz") as answer:
+            assert answer.status == 200
+        assert _revoke(address, "anything-at-all") == 403
+
+
+def test_web_changes_something_for_who_has_the_token(
+    command: Command, manager: Manager, tmp_path: Path
+) -> None:
+    manager.claimer("default").claim("x", "me", 60)
+    (tmp_path / "token").write_text("an-open-secret\n")
+    with _serving(command, "--token-file", str(tmp_path / "token")) as address:
+        assert _revoke(address, "something-else") == 401
+        assert _revoke(address, "an-open-secret") == 200
+    assert manager.reader("default").leases() == {}
+
+
+@contextmanager
+def _serving(command: Command, *arguments: str) -> Iterator[str]:
+    running = command.start("web", "--port", "0", *arguments)
+    yield running.line().split()[2]
+    running.signal(signal.SIGTERM)
+    assert running.done().is_one_line(143)
+
+
+def _revoke(address: str, token: str) -> int:
+    body = {"namespace": "default", "lease": "x", "holder": "me"}
+    headers = {"Authorization": f"Bearer {token}"}
+    request = Request(f"{address}api/revoke", json.dumps(body).encode(), headers)
+    try:
+        with urlopen(request) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        error.close()
+        return error.code
