@@ -161,7 +161,7 @@ def test_who_has_the_token_pins_and_revokes(page: Page, manager: Manager) -> Non
     page.open("nightly")
     page.one("#entity").send_keys("upgrade")
     page.one("#pin").click()
-    page.until(lambda: page.texts("#detail .error") == ["that is not the token"])
+    page.until(lambda: page.texts("#refusal") == ["that is not the token"])
     page.one("#detail .close").click()
     page.one("#token").clear()
     page.one("#token").send_keys(TOKEN)

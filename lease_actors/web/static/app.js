@@ -50,16 +50,34 @@ function chosen() {
   return state.descending ? found.reverse() : found;
 }
 
+// A row stays the same element as long as it says the same: it may be about to be clicked.
+const rowsById = new Map();
+
+function rowOf(lease) {
+  const id = idOf(lease);
+  const says = JSON.stringify([lease.holder, lease.term, lease.state, lease.waiting, lease.pins]);
+  const known = rowsById.get(id);
+  if (known?.says === says) return known.row;
+  const row = leaseRow(lease, age(), () => openDetail(lease));
+  row.dataset.id = id;
+  rowsById.set(id, { row, says });
+  return row;
+}
+
+function forgetRows() {
+  const there = new Set(state.leases.map(idOf));
+  for (const id of rowsById.keys()) if (!there.has(id)) rowsById.delete(id);
+}
+
 function drawList() {
   const shown = chosen();
+  const body = $("leases").tBodies[0];
   const focus = document.activeElement?.closest?.("tr")?.dataset.id;
-  const rows = shown.map((lease) => {
-    const row = leaseRow(lease, age(), () => openDetail(lease));
-    row.dataset.id = idOf(lease);
-    return row;
-  });
-  $("leases").tBodies[0].replaceChildren(...rows);
-  if (focus) rows.find((row) => row.dataset.id === focus)?.querySelector("button").focus();
+  const rows = shown.map(rowOf);
+  if (rows.length !== body.rows.length || rows.some((row, i) => row !== body.rows[i])) {
+    body.replaceChildren(...rows);
+    if (focus) rows.find((row) => row.dataset.id === focus)?.querySelector("button").focus();
+  }
   $("leases").hidden = !shown.length;
   $("none").hidden = shown.length > 0 || state.readAt === 0;
   $("none").textContent = state.leases.length ? "No lease is like that." : "No leases.";
@@ -100,8 +118,10 @@ async function poll() {
     const { leases } = await fetchJson("/api/leases");
     Object.assign(state, { leases, readAt: sent, failed: false });
     $("error").hidden = true;
+    forgetRows();
     drawNamespaces();
     drawList();
+    tick();
     if (state.open) await drawDetail();
   } catch (error) {
     state.failed = true;
@@ -115,9 +135,19 @@ async function poll() {
 
 function openDetail(lease) {
   state.open = lease;
-  $("detail").replaceChildren(make("p", {}, "…"));
+  const close = make("button", { class: "close", type: "button", "aria-label": "Close", onclick: () => $("detail").close() }, "×");
+  $("detail").replaceChildren(
+    close, make("h2", { id: "detail-title" }, lease.lease),
+    make("div", { class: "place" }, [lease.namespace, lease.model].filter(Boolean).join(" / ")),
+    make("div", { id: "told" }, "…"), make("div", { id: "actions", class: "actions" }),
+    make("p", { id: "refusal", class: "error", role: "alert", hidden: "" }));
   $("detail").showModal();
-  drawDetail().catch((error) => $("detail").replaceChildren(make("p", { class: "error" }, error.message)));
+  drawDetail().catch((error) => refuse(error.message));
+}
+
+function refuse(message) {
+  $("refusal").textContent = message;
+  $("refusal").hidden = !message;
 }
 
 async function drawDetail() {
@@ -126,15 +156,8 @@ async function drawDetail() {
     fetchJson(`/api/lease?${query(asked)}`), fetchJson(`/api/history?${query(asked)}`),
   ]);
   if (state.open !== asked) return;
-  const typed = $("entity")?.value ?? "";
-  const focused = document.activeElement?.id;
-  $("detail").replaceChildren(
-    make("button", { class: "close", type: "button", "aria-label": "Close", onclick: () => $("detail").close() }, "×"),
-    make("h2", { id: "detail-title" }, lease.lease),
-    make("div", { class: "place" }, [lease.namespace, lease.model].filter(Boolean).join(" / ")),
-    facts(lease), ...queue(lease), ...past(lease, history), ...(writable ? [actions(lease, typed)] : []),
-  );
-  if (focused) $(focused)?.focus();
+  $("told").replaceChildren(facts(lease), ...queue(lease), ...past(lease, history));
+  if (writable) drawActions(lease);
 }
 
 function facts(lease) {
@@ -177,15 +200,22 @@ function swatch(holder) {
 
 // -- changing something -----------------------------------------------------------------
 
-function actions(lease, typed) {
-  const entity = make("input", { id: "entity", placeholder: "Pin as …", "aria-label": "Pin as" });
-  entity.value = typed;
-  const buttons = [entity, make("button", { id: "pin", type: "button", onclick: () => act("pin", lease, { entity: entity.value }) }, "Pin"),
-    ...lease.pins.map((pin) => make("button", { type: "button", onclick: () => act("unpin", lease, { entity: pin }) }, `Unpin ${pin}`))];
+// Made anew only when there is something else to do: somebody may be typing there.
+function drawActions(lease) {
+  const offers = JSON.stringify([lease.holder, lease.pins]);
+  if ($("actions").dataset.offers === offers) return;
+  $("actions").dataset.offers = offers;
+  const entity = $("entity") ?? make("input", { id: "entity", placeholder: "Pin as …", "aria-label": "Pin as" });
+  const buttons = [entity, button("pin", "Pin", () => act("pin", lease, { entity: entity.value })),
+    ...lease.pins.map((pin) => button(null, `Unpin ${pin}`, () => act("unpin", lease, { entity: pin })))];
   if (lease.holder !== null && !lease.pins.length) {
-    buttons.push(make("button", { id: "revoke", class: "danger", type: "button", onclick: () => revoke(lease) }, "Revoke"));
+    buttons.push(button("revoke", "Revoke", () => revoke(lease)));
   }
-  return make("div", { class: "actions" }, ...buttons);
+  $("actions").replaceChildren(...buttons);
+}
+
+function button(id, text, onclick) {
+  return make("button", { id, type: "button", class: id === "revoke" ? "danger" : null, onclick }, text);
 }
 
 function revoke(lease) {
@@ -200,10 +230,10 @@ async function act(verb, lease, more) {
       headers: { Authorization: `Bearer ${$("token").value}`, "Content-Type": "application/json" },
       body: JSON.stringify({ namespace, model, lease: name, ...more }),
     });
+    refuse("");
     await drawDetail();
   } catch (error) {
-    $("detail").querySelector(".error")?.remove();
-    $("detail").append(make("p", { class: "error", role: "alert" }, error.message));
+    refuse(error.message);
   }
 }
 
