@@ -16,7 +16,8 @@ from lease_actors.web.api import Api, status_of
 try:
     from jinja2 import Environment, PackageLoader
     from werkzeug.exceptions import HTTPException, NotFound
-    from werkzeug.routing import Map, Rule
+    from werkzeug.routing import Map, RequestRedirect, Rule
+    from werkzeug.utils import redirect
     from werkzeug.wrappers import Request, Response
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
@@ -105,12 +106,14 @@ class LeasesApp:
             if endpoint in self._endpoints:
                 return self._endpoints[endpoint](request, **values)
             return _json(self._api.call(endpoint, request))
+        except RequestRedirect as elsewhere:  # mounted, and asked for without the last slash
+            return redirect(elsewhere.new_url, 308)
         except HTTPException as error:
             status = error.code or 500
             refusal = _json({"error": error.description}, status)
             if status == 405:
                 refusal.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
-            return refusal if error.response is None else Response(status=status)
+            return refusal
         except LeaseError as error:
             return _json({"error": str(error)}, status_of(error))
 
