@@ -124,13 +124,13 @@ def _head(snapshot: Snapshot, views: Sequence[LeaseView], place: str, width: int
 
 
 def _foot(screen: Screen, hidden: int, width: int) -> Text:
-    more = f"  … {hidden} more" if hidden > 0 else ""
+    more = f"… {hidden} more  " if hidden > 0 else ""
     if screen.typing:
-        text = Text.assemble(("filter: ", "bold"), screen.filter, ("_", "blink"), more)
+        text = Text.assemble(more, ("filter: ", "bold"), screen.filter, ("_", "blink"))
     elif screen.filter:
-        text = Text.assemble(("filter: ", "bold"), f"{screen.filter} (Esc clears){more}")
+        text = Text.assemble(more, ("filter: ", "bold"), f"{screen.filter} (Esc clears)")
     else:
-        text = Text(_KEYS + more, style="dim")
+        text = Text(more + _KEYS, style="dim")
     text.truncate(width, overflow="ellipsis")
     return text
 

@@ -1,4 +1,4 @@
-import { colourOf, fillLeft, idOf, leaseRow, leftOf, make, moment, span, timeline } from "./draw.js";
+import { coloursOf, fillLeft, idOf, leaseRow, leftOf, make, moment, span, timeline } from "./draw.js";
 
 const EVERY = 1000;
 const root = document.body.dataset.root;
@@ -184,17 +184,18 @@ function past(lease, history) {
     ? [{ holder: lease.holder, term: lease.term, granted_at: lease.granted_at, ended_at: null, ended: "" }] : [];
   const tenures = [...present, ...history.tenures];
   if (!tenures.length) return [];
+  const colours = coloursOf(tenures);
   const rows = tenures.slice(0, 50).map((t) => make("tr", {},
     make("td", { class: "number" }, String(t.term)),
-    make("td", {}, swatch(t.holder), t.holder),
+    make("td", {}, swatch(colours.get(t.holder)), t.holder),
     make("td", {}, moment(t.granted_at)),
     make("td", {}, t.ended_at ? `${t.ended}, ${moment(t.ended_at)}` : "has it now")));
-  return [make("h3", {}, "History"), timeline(tenures, Date.now()), make("table", { class: "past" }, make("tbody", {}, ...rows))];
+  return [make("h3", {}, "History"), timeline(tenures, colours, Date.now()), make("table", { class: "past" }, make("tbody", {}, ...rows))];
 }
 
-function swatch(holder) {
+function swatch(colour) {
   const picture = make("svg:svg", { class: "swatch", viewBox: "0 0 1 1" });
-  picture.append(make("svg:rect", { width: 1, height: 1, fill: colourOf(holder) }));
+  picture.append(make("svg:rect", { width: 1, height: 1, fill: colour }));
   return picture;
 }
 

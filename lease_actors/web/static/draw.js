@@ -71,19 +71,14 @@ export function leaseRow(lease, age, open) {
   return row;
 }
 
-// A colour of its own for each holder, the same every time.
-function hueOf(name) {
-  let hash = 0;
-  for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) % 360;
-  return hash;
-}
-
-export function colourOf(name) {
-  return `hsl(${hueOf(name)} 45% 52%)`;
+// A colour of its own for each holder; neighbours are a golden angle apart.
+export function coloursOf(tenures) {
+  const names = [...new Set(tenures.map((t) => t.holder))].sort();
+  return new Map(names.map((name, i) => [name, `hsl(${Math.round(150 + i * 137.5) % 360} 45% 52%)`]));
 }
 
 // One strip: who had it from when to when, up to now.
-export function timeline(tenures, now) {
+export function timeline(tenures, colours, now) {
   const width = 700, height = 34;
   const first = Math.min(...tenures.map((t) => Date.parse(t.granted_at)));
   const last = Math.max(now, ...tenures.map((t) => Date.parse(t.ended_at ?? 0)));
@@ -99,7 +94,7 @@ export function timeline(tenures, now) {
       + (tenure.ended_at ? `${moment(tenure.ended_at)}, ${tenure.ended}` : "now");
     picture.append(make("svg:rect", {
       x: from, y: 2, width: Math.max(1.5, to - from), height: height - 4, rx: 2,
-      fill: colourOf(tenure.holder), opacity: tenure.ended_at ? 0.75 : 1,
+      fill: colours.get(tenure.holder), opacity: tenure.ended_at ? 0.75 : 1,
     }, make("svg:title", {}, title)));
   }
   return picture;
