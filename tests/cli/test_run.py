@@ -226,6 +226,7 @@ def test_the_command_has_the_terminal(command: Command) -> None:
     try:
         os.write(terminal, b"something\n")
         _read_until(terminal, b"got something")
+        os.write(terminal, b"\x1a")  # who holds a lease is not laid aside
         os.write(terminal, b"\x03")
         _read_until(terminal, b"interrupted")
     finally:
