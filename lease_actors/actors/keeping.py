@@ -26,8 +26,7 @@ from lease_actors.core.operations import Release
 from lease_actors.errors import ManagerStopped
 
 _LATE = 100_000
-"""An alarm so late (microseconds) means that this process was suspended: perhaps another has the
-lease by now, and the store is asked."""
+"""An alarm so late (microseconds) means that this process was suspended."""
 
 
 class Keeping:
@@ -73,7 +72,7 @@ class Keeping:
             try:
                 slot = self._slots.setdefault((key, holder), Slot(key, holder))
             except TypeError:  # not even hashable; the secretary says what is wrong with it
-                slot = Slot(key, holder)
+                slot = Slot(key, holder, listed=False)
             entry.slot = slot
             slot.entries.add(entry)
             self._entering.add(entry)
@@ -178,6 +177,7 @@ class Keeping:
         """Renew it no more, for whatever reason."""
         kept.alive = False
         self._alive.discard(kept)
+        self._mailbox.put(None)  # the keeper counts anew
         if kept.slot.kept is kept:
             kept.slot.kept = None
         if kept.handle is not None:
@@ -208,7 +208,7 @@ class Keeping:
             reply.fail(stopped(reply))
 
     def _tidy(self, slot: Slot) -> None:
-        if not slot.entries and not slot.releases and slot.kept is None:
+        if slot.listed and not slot.entries and not slot.releases and slot.kept is None:
             self._slots.pop((slot.key, slot.holder), None)
         if self._on_empty is not None and not self._entering and not self._alive:
             on_empty, self._on_empty = self._on_empty, None
@@ -264,18 +264,19 @@ class Keeping:
         if not kept.alive or now < kept.endangered_at:
             return
         if now >= kept.deadline:
-            self._expire(kept, now - kept.deadline)
+            self._expire(kept, now)
         elif not kept.endangered:
             self._losses.endanger(kept)
 
     # -- it is lost ----------------------------------------------------------------------
 
-    def _expire(self, kept: Kept, late: int) -> None:
+    def _expire(self, kept: Kept, now: int) -> None:
+        suspended = _was_suspended(kept, now)
         self._retire(kept)
-        if late < _LATE:
-            self._losses.tell(kept, "expired")
-        else:
+        if suspended:  # perhaps another has it by now
             self._losses.ask(kept)
+        else:
+            self._losses.tell(kept, "expired")
         self._release(kept)  # should it stand still: nobody relies on it any more
         self._tidy(kept.slot)
 
@@ -322,3 +323,11 @@ class Keeping:
                 # Another thread may have held its lock at the fork.
                 share.lost._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
                 share.lost.set()
+
+
+def _was_suspended(kept: Kept, now: int) -> bool:
+    """Did it run out because this process stood still, and not because the store was silent?"""
+    if now - kept.deadline >= _LATE:
+        return True
+    asked = kept.renewal is not None and kept.renewal.began < kept.deadline
+    return not asked and now >= kept.sent + kept.duration

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -20,16 +22,20 @@ from support.story import Story
 from lease_actors import (
     ClaimDenied,
     HeldLease,
+    Key,
     LeaseLost,
     Manager,
     ManagerConfig,
     MemoryStore,
     Pinner,
     Store,
+    SystemClock,
 )
 from lease_actors.actors.manager import Errands
 from lease_actors.capabilities import Claimer
+from lease_actors.core.model import LeaseState
 from lease_actors.held import Hold
+from lease_actors.stores import Batch, Changes
 from lease_actors.testing import FakeClock
 
 
@@ -188,6 +194,41 @@ def test_what_stands_still_when_it_is_lost_is_given_back_as_soon_as_can_be(
     assert shaky.reader(NS).leases() == {"app": "you"}
 
 
+class RecordingStore(MemoryStore):
+    """Keeps every expiry that was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expiries: list[int] = []
+
+    def apply(self, batch: Batch) -> bool:
+        def decide(states: Mapping[Key, LeaseState], now: int) -> Changes:
+            changes = batch.decide(states, now)
+            self.expiries += [s.tenure.expiry for s in changes.states if s.tenure is not None]
+            return changes
+
+        return super().apply(replace(batch, decide=decide))
+
+
+def test_a_renewal_that_is_still_on_its_way_when_it_is_lost_is_not_made(
+    clock: FakeClock, story: Story
+) -> None:
+    store = RecordingStore()
+    faulty = FaultyStore(store)
+    with (
+        managing(faulty, clock, attempt_timeout=3600) as manager,
+        Hang() as hang,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story) as held,
+    ):
+        faulty.then(hang)
+        clock.advance(29.97)
+        is_lost(held, "expired")
+        hang.release()
+        settle(manager)
+        assert len(store.expiries) == 1  # that of the claim
+
+
 def test_a_renewal_whose_answer_comes_too_late_changes_nothing(
     clock: FakeClock, faulty: FaultyStore, shaky: Manager, story: Story
 ) -> None:
@@ -275,6 +316,26 @@ class LeapingClock(FakeClock):
             self._steady += round(seconds * 1e6)
 
 
+def test_an_answer_that_comes_after_the_deadline_saves_nothing_even_before_the_alarm(
+    story: Story,
+) -> None:
+    clock, faulty = LeapingClock(), FaultyStore()
+    with (
+        managing(faulty, clock, attempt_timeout=3600) as manager,
+        HangAfterCommit() as hang,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story) as held,
+    ):
+        faulty.then(hang)
+        clock.advance(10)  # it is renewed, but nobody knows
+        clock.leap(25)
+        hang.release()
+        assert held.lost.wait(PATIENCE)
+        is_lost(held, "expired")
+        settle(manager)
+        assert manager.reader(NS).leases() == {}
+
+
 @pytest.mark.parametrize("by", ["check", "the alarm"])
 @pytest.mark.parametrize(
     ("meanwhile", "reason"), [("nothing", "expired"), ("revoked", "revoked"), ("taken", "taken")]
@@ -316,6 +377,40 @@ def test_after_a_suspension_a_store_that_is_silent_is_not_waited_for(story: Stor
         faulty.always(None)
         hang.release()
         settle(manager)
+
+
+class DrowsyClock(SystemClock):
+    """The clock of a machine that can be put to sleep: time passes, and nobody is woken."""
+
+    slept = 0
+
+    def steady(self) -> int:
+        return super().steady() + self.slept
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="no clock counts sleep here")
+def test_after_the_machine_has_slept_the_alarm_rings_soon(story: Story) -> None:
+    clock = DrowsyClock()
+    with (
+        Manager(ManagerConfig(MemoryStore(), clock=clock, attempt_timeout=300)) as manager,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story, 3600) as held,
+    ):
+        threading.Event().wait(0.05)  # for the alarm to fall asleep; if it has not, no harm
+        clock.slept = 4000 * 10**6
+        assert held.lost.wait(PATIENCE)
+        is_lost(held, "expired")
+
+
+def test_after_the_machine_has_slept_a_check_knows_at_once(story: Story) -> None:
+    clock = DrowsyClock()
+    with (
+        Manager(ManagerConfig(MemoryStore(), clock=clock)) as manager,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story, 3600) as held,
+    ):
+        clock.slept = 4000 * 10**6
+        is_lost(held, "expired")
 
 
 # -- and otherwise ----------------------------------------------------------------------
