@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
-from stores.schemas import PREFIX, SchemaCases, drop, snapshot
+from stores.revisions import revisions
+from stores.schemas import ADDS_A_COLUMN, PREFIX, SchemaCases, columns, drop, snapshot
 
 from lease_actors import Manager
 from lease_actors.clock import SystemClock
@@ -64,6 +65,18 @@ class TestOnSqlite(SchemaCases):
         assert admin.check(engine, schema="other") == REVISIONS[-1]
         with pytest.raises(StoreError, match="no lease tables"):
             admin.check(engine)
+
+    def test_it_is_upgraded_in_a_schema_of_the_database(
+        self, engine: sa.Engine, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = path.with_name("other.db")
+        event.listen(engine, "connect", lambda c, _: c.execute(f"ATTACH '{other}' AS other"))
+        admin.init(engine, schema="other")
+        revisions(monkeypatch, path.parent, ADDS_A_COLUMN)
+        assert admin.upgrade(engine, schema="other") == ("0001", "0002")
+        assert columns(engine, "lease_pins", "other") == {"lease_id", "entity", "note"}
+        assert columns(engine, "lease_alembic_version", "other") == {"version_num"}
+        assert sa.inspect(engine).get_table_names() == []
 
 
 def test_the_revisions_are_one_line() -> None:
