@@ -166,7 +166,7 @@ class Claimer(_Capability):
             reply = ClaimFuture(operation)
             reply.fail(error)
             return reply
-        reply = self._door.send(ClaimFuture, operation, wait=limit, clock=self._door.clock)
+        reply = self._door.send(ClaimFuture, operation, wait=limit, door=self._door)
         return reply
 
 
@@ -271,7 +271,7 @@ class Reader(_Capability):
         if tenure is None or not stands(state, now):
             return None
         until = sent + tenure.expiry - now
-        return lease_of(state.key, tenure, bool(state.pins), until, clock)
+        return lease_of(state.key, tenure, bool(state.pins), until, clock, self._door.guard)
 
     def waiting(self, lease: str) -> list[Waiter]:
         """The blocked claims on the lease, in the order of the queue."""

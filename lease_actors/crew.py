@@ -138,8 +138,10 @@ class Crew:
             _us(config.call_timeout),
             self._secretaries.__getitem__,
             self.manager,
+            getattr(config.store, "guard", None),
         )
         self.reads = Reads(self.door, config.store, label)
+        self.runtime.users_of_store.append(self.reads.join)
         self._exit = _weakly(self, Crew._at_exit)
         atexit.register(self._exit)
         os.register_at_fork(after_in_child=_weakly(self, Crew._in_child))

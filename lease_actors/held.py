@@ -15,7 +15,7 @@ from lease_actors.actors.keeping import Keeping
 from lease_actors.actors.kept import Entry, OnEndangered, OnLost, Share
 from lease_actors.actors.losing import error_of
 from lease_actors.actors.reply import Reply
-from lease_actors.clock import Clock, from_instant, micros, to_instant
+from lease_actors.clock import from_instant, micros, to_instant
 from lease_actors.config import Duration, as_timedelta
 from lease_actors.core.model import Key
 from lease_actors.core.operations import Claim
@@ -39,9 +39,9 @@ class ClaimFuture(Reply[Lease]):
     claim that has not been attributed.
     """
 
-    def __init__(self, *args: Any, clock: Clock | None = None, **fields: Any) -> None:
+    def __init__(self, *args: Any, door: Door | None = None, **fields: Any) -> None:
         super().__init__(*args, **fields)
-        self._clock = clock
+        self._door = door
 
     def get(self, *, timeout: float | None = None) -> Lease:
         """The lease, as soon as it is attributed.
@@ -68,9 +68,9 @@ class ClaimFuture(Reply[Lease]):
         self.cancel()
 
     def present(self, value: Any) -> Lease:
-        if self._clock is None:
+        if self._door is None:
             return super().present(value)  # a future derived from another (map, filter, …)
-        return lease_of(value.key, value.tenure, value.pinned, value.until, self._clock)
+        return _lease(value, self._door)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +196,7 @@ class Hold:
 
     def _held(self, attribution: Attribution, share: Share) -> HeldLease:
         clock = self._door.clock
-        lease = lease_of(
-            attribution.key, attribution.tenure, attribution.pinned, attribution.until, clock
-        )
+        lease = _lease(attribution, self._door)
         values = {name: getattr(lease, name) for name in lease.__slots__}
         return HeldLease(
             **values, lost=share.lost, _share=share, _keeping=self._keeping, _steady=clock.steady
@@ -216,6 +214,10 @@ class Hold:
         lost = share.reason is not None or share.known is not None
         if lost and not share.released and error is None:
             raise error_of(share)
+
+
+def _lease(given: Attribution, door: Door) -> Lease:
+    return lease_of(given.key, given.tenure, given.pinned, given.until, door.clock, door.guard)
 
 
 def _leave(keeping: Keeping, share: Share, at: int | None = None) -> None:

@@ -109,7 +109,7 @@ class Manager:
         reply: Reply[Any]
         if isinstance(operation, Claim):
             claim = claim_of(operation.key, operation.holder, operation.duration)
-            reply = door.send(ClaimFuture, claim, clock=self._config.clock)
+            reply = door.send(ClaimFuture, claim, door=door)
         else:
             reply = door.send(Reply, operation)
         door.keep_deadlines(reply)

@@ -12,6 +12,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from sqlalchemy.pool import QueuePool
+from support.servers import (  # noqa: F401  (fixtures)
+    mariadb,
+    mariadb_url,
+    mysql,
+    mysql_url,
+    pgbouncer,
+    postgresql,
+    postgresql_url,
+)
 
 settings.register_profile(
     "ci", max_examples=100, deadline=None, derandomize=True, database=None, print_blob=True

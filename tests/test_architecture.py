@@ -28,6 +28,7 @@ HOUSE = (
     "manager",
     "crew",
     "dump",
+    "fencing",
     "capabilities",
     "overview",
     "held",

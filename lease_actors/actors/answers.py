@@ -5,7 +5,7 @@ Lives in the ManagerActor and is touched by its thread alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -25,11 +25,16 @@ from lease_actors.core.decide import (
     Queued,
     Renewed,
     Standing,
+    due,
 )
-from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Tenure
+from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Notice, Tenure
 from lease_actors.core.operations import Cancel, Claim, Expire, Release, Renew
 from lease_actors.errors import LeaseError
 from lease_actors.observability.events import TenureBegan, TenureEnded
+from lease_actors.stores.base import Peek
+
+_LATER = 1_000_000
+"""Microseconds after which a lease is looked at that could not be looked at now."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -66,6 +71,7 @@ class Answers:
         self._skew = 0
         """Steady time minus store time, as the last batch saw it."""
         self._asked_again: set[Reply[Any]] = set()
+        self._looking: set[Key] = set()
         self._held: dict[Key, tuple[int, int]] = {}
         self._answered: set[tuple[Key, int]] = set()
         self._unclaimed: list[tuple[Key, Tenure]] = []
@@ -89,6 +95,8 @@ class Answers:
     def _answer(self, reply: Reply[Any], decision: Decision, verdict: Verdict) -> None:
         outcome = decision.outcome
         self._asked_again.discard(reply)
+        if isinstance(reply.operation, Expire):
+            self._looking.discard(reply.operation.key)
         match outcome:
             case Granted(tenure, pinned, extended):
                 self._grant(reply, tenure, pinned, verdict, new=not extended)
@@ -155,12 +163,12 @@ class Answers:
                     self._held.pop(key, None)
                     self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))
             case LookAgain(key):
-                self._post(Reply(Expire(key)), False)
+                self.look(key)
 
     def _hand_to(
         self, key: Key, tenure: Tenure, pinned: bool, claim: ClaimId, verdict: Verdict
     ) -> None:
-        reply = self.watches.claim(key, tenure.holder, claim)
+        reply = self.watches.claim(claim)
         if reply is None:  # a claim whose caller has left; its cancellation came too late
             self._unclaimed.append((key, tenure))
         else:
@@ -179,18 +187,22 @@ class Answers:
 
     def _follow(self, state: LeaseState, now: Instant) -> None:
         """Somebody waits here for this lease: whom does its present state concern?"""
-        tenure = state.tenure
-        for reply in self.watches.ended(state.key, tenure.term if tenure else None):
+        standing = state.tenure.term if state.tenure else None
+        for reply in self.watches.ended(state.key, lambda term: term != standing):
             reply.settle(None)
+        self._meet(state)
+        self.watches.look(state, now)
+
+    def _meet(self, state: LeaseState) -> None:
+        """The holder has it: so all its claims are met, those that wait here, too."""
+        tenure = state.tenure
         if tenure is not None and tenure.ending is None:
             for reply in self.watches.of_holder(state.key, tenure.holder):
                 self._ask_again(reply)
-        self.watches.look(state, now)
 
     def _confirm(self, state: LeaseState, claim: ClaimId) -> None:
         """The lease is offered to a claim of ours: confirm, or decline if nobody wants it."""
-        assert state.offer is not None
-        reply = self.watches.claim(state.key, state.offer.holder, claim)
+        reply = self.watches.claim(claim)
         if reply is None:
             self._post(Reply(Cancel(state.key, claim)), True)
         else:
@@ -200,6 +212,45 @@ class Answers:
         if reply not in self._asked_again:
             self._asked_again.add(reply)
             self._post(reply, False)
+
+    # -- something was heard or seen of other managers ------------------------------------
+
+    def called(self, notices: Sequence[Notice]) -> None:
+        """These claims have their turn. It may be long over: asked again, they find out."""
+        for key, claim in notices:
+            reply = None if claim is None else self.watches.claim(claim)
+            if reply is not None:
+                self._ask_again(reply)
+            else:  # it has left, or is in the batch that is on its way: the next one tells
+                self.look(key)
+
+    def seen(self, peek: Peek, at: int) -> None:
+        """A snapshot, perhaps older than the last batch: it tells what to look at, no more."""
+        self._skew = at - peek.now
+        self.called([Notice(key, offer.claim) for key, offer in peek.offers])
+        for state in peek.states:
+            if state.key in self.watches:
+                self._compare(state, peek.now)
+        someone = self.watches.some()
+        if peek.absent and someone is not None:
+            self.look(someone)  # whatever is written shows that this manager lives
+
+    def _compare(self, state: LeaseState, now: Instant) -> None:
+        for reply in self.watches.ended(state.key, lambda term: term <= state.ended_term):
+            reply.settle(None)
+        instant = due(state)
+        if (instant is None or now < instant) and (state.tenure or state.offer):
+            self._meet(state)
+            if instant is not None:
+                self.watches.look_by(state.key, instant)
+        elif state.key in self.watches and (state.tenure is None or not state.tenure.ending):
+            self.look(state.key)  # it is free, or over, and somebody waits for it
+
+    def look(self, key: Key) -> None:
+        """Bring the lease to the present."""
+        if key not in self._looking:
+            self._looking.add(key)
+            self._post(Reply(Expire(key)), False)
 
     # -- a batch was given up ------------------------------------------------------------
 
@@ -211,23 +262,27 @@ class Answers:
                 self._post(Reply(_give_back(self._key(reply), outcome.tenure)), False)
             for effect in decision.effects:
                 if isinstance(effect, Began) and effect.claim is not None:
-                    parked = self.watches.claim(effect.key, effect.tenure.holder, effect.claim)
+                    parked = self.watches.claim(effect.claim)
                     if parked is not None:
                         self._ask_again(parked)
 
-    def look_again(self, reply: Reply[Any], seconds: float = 1.0) -> None:
+    def look_again(self, reply: Reply[Any]) -> None:
         """It could not be asked again: look at its lease a little later."""
         self._asked_again.discard(reply)
-        self.watches.look_again(self._key(reply), self._store_now() + round(seconds * 1e6))
+        self.watches.look_by(self._key(reply), self._store_now() + _LATER)
 
     # -- the manager asks ----------------------------------------------------------------
 
     def forget(self, reply: Reply[Any]) -> bool:
         """Its caller has left: nothing of it remains here. True: it was waiting."""
         op = reply.operation
+        self._asked_again.discard(reply)
         if isinstance(op, Claim):
             return self.watches.remove_claim(op) is not None
-        if op is not None:
+        if isinstance(op, Expire):  # it could not be looked at: no waiter is left without an alarm
+            self._looking.discard(op.key)
+            self.watches.look_by(op.key, self._store_now() + _LATER)
+        elif op is not None:
             self.watches.remove_end(reply, op.key)
         return False
 

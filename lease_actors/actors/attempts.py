@@ -10,6 +10,9 @@ from lease_actors.actors.transactor import Transactor
 from lease_actors.actors.work import Decider, Work
 from lease_actors.observability.events import BatchBegan, BatchEnded
 
+_PATIENCE = 2.0
+"""Seconds for which the closing of the store waits for others who use it."""
+
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
@@ -81,6 +84,8 @@ class Attempts:
         self._transactor.join(timeout)
 
     def _close_store(self) -> None:
+        for join in self._runtime.users_of_store:
+            join(_PATIENCE)
         try:
             self._runtime.store.close()
         except Exception as error:

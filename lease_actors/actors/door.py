@@ -40,8 +40,11 @@ class Door:
         patience: int,
         secretary_of: Callable[[str], pykka.ActorRef[Any]],
         manager: pykka.ActorRef[Any],
+        guard: Callable[..., None] | None,
     ) -> None:
         self.clock = clock
+        self.guard = guard
+        """Makes a user's transaction depend on a tenure, where the store can."""
         self._gate = gate
         self._alarm = alarm
         self._hooks = hooks

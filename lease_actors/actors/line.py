@@ -6,12 +6,13 @@ Lives in the ManagerActor and is touched by its thread alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lease_actors.actors import retry
 from lease_actors.actors.answers import Answers
+from lease_actors.actors.aside import Aside, PutBack, locked
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue, Attempts
 from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
@@ -64,11 +65,12 @@ class Line:
         """A batch was applied under the present start, or it was begun with the manager."""
         self._leaving = False
         self._attempts = Attempts(runtime, decider, tell)
+        self._aside = Aside(runtime, tell)
 
     @property
     def busy(self) -> bool:
         """Something is in the line or on its way."""
-        return bool(self._pending or self._flushing or self._current is not None)
+        return bool(self._pending or self._flushing or self._current is not None or self._aside)
 
     # -- gathering -----------------------------------------------------------------------
 
@@ -105,8 +107,10 @@ class Line:
         replies: list[Reply[Any]] = []
         while self._pending and len(replies) < most:
             reply = self._pending.popleft()
-            if not reply.is_settled:  # its caller has gone: nobody wants it any more
-                self._name(reply)
+            if reply.is_settled:  # its caller has gone: nobody wants it any more
+                continue
+            self._name(reply)
+            if not self._aside or not self._aside.join(reply):
                 replies.append(reply)
         return replies
 
@@ -123,6 +127,8 @@ class Line:
         work = message.work
         if work is not self._current or message.attempt != work.attempt:
             return  # it was left behind; the attempts after it find out what became of it
+        if work.pausing and message.error is not None:
+            return  # it was left behind a moment ago, and the next attempt is set already
         if work.bug is not None:
             raise work.bug
         match message.error:
@@ -150,7 +156,7 @@ class Line:
     def overdue(self, message: AttemptOverdue) -> None:
         """The store is silent: leave that attempt behind, with its thread and its connection."""
         work = message.work
-        if work is not self._current or message.attempt != work.attempt:
+        if work is not self._current or message.attempt != work.attempt or work.pausing:
             return
         self._attempts.leave_behind()
         seconds = self._runtime.attempt_timeout / 1e6
@@ -170,13 +176,26 @@ class Line:
         self._runtime.figures.batches += 1
         self._runtime.figures.last_batch = len(verdict.replies)
         self.answers.give(verdict, self._decider.start)
+        self._aside.reached(verdict.decided.states)
+        if verdict.unseen:
+            self._set_aside(work, verdict.unseen)
         self._next()
 
+    def _set_aside(self, work: Work, unseen: Sequence[Reply[Any]]) -> None:
+        """Somebody else keeps their rows locked: that delays nobody else."""
+        self._leave_undone(self._aside.set(work.number, unseen), _locked)
+
+    def put_back(self, message: PutBack) -> None:
+        """Their pause is over."""
+        self._pending.extendleft(reversed(self._aside.take(message.key)))
+        self._flush_soon()
+
     def _again(self, work: Work, error: StorePassing) -> None:
-        self._decider.reached_since = None
+        self._decider.interrupt()
         if work.attempt > retry.MOST:
             self._give_up(work, error)
             return
+        work.pausing = True
         runtime, attempt = self._runtime, work.attempt
         pause = retry.delay(attempt, runtime.rng)
         runtime.figures.retries += 1
@@ -193,6 +212,7 @@ class Line:
     def try_again(self, work: Work) -> None:
         """The pause is over."""
         if work is self._current:
+            work.pausing = False
             self._attempts.make(work)
 
     def _give_up(self, work: Work, error: BaseException) -> None:
@@ -200,23 +220,32 @@ class Line:
         self._current = None
         if work.verdict is not None:
             self.answers.give_back(work.verdict)
-        errands: list[Reply[Any]] = []
-        for reply in work.replies:
-            op = reply.operation
-            if reply.blocked:  # it was asked again, and keeps its place
-                self.answers.look_again(reply)
-            elif reply.call is not None:
-                reply.fail(timed_out(reply, error))
-                if isinstance(op, Claim) and op.claim is not None:
-                    self.post(Reply(Cancel(op.key, op.claim)))
-            elif self._leaving:
-                reply.fail(timed_out(reply, error))
-            else:
-                errands.append(reply)
-        # Errands of our own, again, and still before all that came after them: a release that
-        # fell behind a later claim of the same holder would end what that claim was answered.
-        self._pending.extendleft(reversed(errands))
+        self._leave_undone(work.replies, lambda reply: error)
         self._next()
+
+    def _leave_undone(
+        self, replies: Sequence[Reply[Any]], why: Callable[[Reply[Any]], BaseException]
+    ) -> None:
+        """They were tried often enough. Errands of our own are sent again.
+
+        Those go before all that came after them: a release that fell behind a later claim of the
+        same holder would end what that claim was answered.
+        """
+        errands = [reply for reply in replies if not self._leave(reply, why(reply))]
+        self._pending.extendleft(reversed(errands))
+
+    def _leave(self, reply: Reply[Any], error: BaseException) -> bool:
+        """Its caller may infer nothing; False if it has none, and must be done."""
+        op = reply.operation
+        if reply.blocked:  # it was asked again, and keeps its place
+            self.answers.look_again(reply)
+        elif reply.call is not None or self._leaving:
+            reply.fail(timed_out(reply, error))
+            if isinstance(op, Claim) and op.claim is not None:
+                self.post(Reply(Cancel(op.key, op.claim)))
+        else:
+            return False
+        return True
 
     def _begin_anew(self, work: Work, error: StartUnknown) -> None:
         """Nobody can say what was applied: no caller may infer anything."""
@@ -233,7 +262,7 @@ class Line:
 
     def _draw_start(self) -> None:
         self._known = False
-        self._decider.reached_since = None
+        self._decider.interrupt()
         self._attempts.begin_anew()
 
     def _apart(self, work: Work, error: BaseException) -> None:
@@ -258,6 +287,10 @@ class Line:
         self._flush_soon()
         self._between()
 
+    def unreached(self) -> None:
+        """The store could not be reached by somebody else: nobody's silence is judged by that."""
+        self._decider.interrupt()
+
     # -- besides ---------------------------------------------------------------------------
 
     def chore(self, job: Callable[[], None]) -> None:
@@ -276,3 +309,8 @@ class Line:
     def join(self, timeout: float) -> None:
         """Wait until that is done."""
         self._attempts.join(timeout)
+
+
+def _locked(reply: Reply[Any]) -> BaseException:
+    assert reply.operation is not None
+    return locked(reply.operation.key)

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from lease_actors.actors.answers import Attribution
+from lease_actors.actors.aside import PutBack
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue
 from lease_actors.actors.base import Gone, LeaseActor, tell
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.actors.failures import stopped
 from lease_actors.actors.line import Flush, Line, TryAgain
+from lease_actors.actors.lookout import Called, Lookout, Seen, Unseen
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.work import Decider
-from lease_actors.core.operations import Cancel, Claim, Expire
+from lease_actors.core.operations import Cancel, Claim
 from lease_actors.errors import ManagerStopped
 from lease_actors.observability.events import Gauges, Ticked
 
@@ -88,6 +90,8 @@ class ManagerActor(LeaseActor):
         self._runtime = runtime
         self._line = Line(runtime, decider, lambda m: tell(self.actor_ref, m), self._between)
         self._answers = self._line.answers
+        self._lookout = Lookout(runtime, lambda: decider.start, lambda m: tell(self.actor_ref, m))
+        runtime.users_of_store.append(self._lookout.join)
         self._stopping = False
         self._emptied = False
         self._keeps = True
@@ -113,8 +117,17 @@ class ManagerActor(LeaseActor):
                 self._tick(late)
             case TryAgain(work):
                 self._line.try_again(work)
+            case PutBack():
+                self._line.put_back(message)
             case AttemptOverdue():
                 self._line.overdue(message)
+            case Seen(peek, at):
+                self._answers.seen(peek, at)
+                self._schedule()
+            case Called(notices):
+                self._answers.called(notices)
+            case Unseen():
+                self._line.unreached()
             case Stop():
                 self._begin_stop()
             case Emptied():
@@ -133,6 +146,7 @@ class ManagerActor(LeaseActor):
             self._dismiss()  # what was in flight may have been queued or registered since
         self._schedule()
         self._gauge()
+        self._follow()
         self._finish_if_done()
 
     # -- ticks ---------------------------------------------------------------------------
@@ -140,7 +154,7 @@ class ManagerActor(LeaseActor):
     def _tick(self, late: int) -> None:
         self._runtime.emit(Ticked(late / 1e6))
         for key in self._answers.due():
-            self._line.post(Reply(Expire(key)))
+            self._answers.look(key)
         self._answers.drop_overdue()
         self._prune()
         # Every tick is answered: the ExpiryActor may have rung before it heard of an instant.
@@ -152,6 +166,12 @@ class ManagerActor(LeaseActor):
         if instant != self._woken_at:
             self._woken_at = instant
             self._runtime.wake(WakeAt(instant))
+
+    def _follow(self) -> None:
+        """Look out for the leases that somebody waits for here, and for no others."""
+        came, went = self._answers.watches.take_changes()
+        if came or went:
+            self._lookout.follow(came, went)
 
     def _prune(self) -> None:
         """Once every max_sleep, if nothing else is to be done."""
@@ -185,6 +205,7 @@ class ManagerActor(LeaseActor):
             if isinstance(op, Claim) and op.claim is not None:
                 self._line.post(Reply(Cancel(op.key, op.claim)))
         self._gauge()
+        self._follow()
 
     def _begin_stop(self) -> None:
         self._stopping = True
@@ -203,6 +224,7 @@ class ManagerActor(LeaseActor):
             self.stop()
 
     def on_gone(self) -> None:
+        self._lookout.close()
         self._line.close()
         if self._failure is None and not self._stopping:
             self._failure = ManagerStopped("the ManagerActor was stopped from outside")

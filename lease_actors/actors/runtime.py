@@ -53,6 +53,9 @@ class Runtime:
     ended: Callable[[Ended], object]
     """Tell whoever keeps leases that this tenure has ended."""
     figures: Figures = field(default_factory=Figures)
+    users_of_store: list[Callable[[float], object]] = field(default_factory=list)
+    """Waits, so many seconds at most, for each thread that uses the store besides the transactor:
+    whoever came after it has been closed would leave an open connection behind."""
 
     def emit(self, event: Event) -> None:
         """Tell the hooks, if there are any."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lease_actors.actors.reply import Reply
@@ -38,22 +38,28 @@ class Watches:
 
     def __init__(self) -> None:
         self._watches: dict[Key, Watch] = {}
+        self._by_claim: dict[ClaimId, Reply[Any]] = {}
+        self._came: dict[Key, None] = {}
+        self._went: dict[Key, None] = {}
         self._heap: list[tuple[Instant, int, Key]] = []
         self._order = itertools.count()
-        self.claims = 0
         self.ends = 0
+
+    @property
+    def claims(self) -> int:
+        """How many claims are blocked."""
+        return len(self._by_claim)
 
     def __contains__(self, key: Key) -> bool:
         return key in self._watches
 
     def add_claim(self, reply: Reply[Any], op: Claim) -> None:
         assert op.claim is not None
-        claims = self._watches.setdefault(op.key, Watch()).claims.setdefault(op.holder, {})
-        self.claims += op.claim not in claims
-        claims[op.claim] = reply
+        self._watch(op.key).claims.setdefault(op.holder, {})[op.claim] = reply
+        self._by_claim[op.claim] = reply
 
     def add_end(self, reply: Reply[Any], key: Key, term: int) -> None:
-        ends = self._watches.setdefault(key, Watch()).ends
+        ends = self._watch(key).ends
         self.ends += reply not in ends
         ends[reply] = term
 
@@ -64,7 +70,7 @@ class Watches:
         if not watch or not claims or op.claim not in claims:
             return None
         reply = claims.pop(op.claim)
-        self.claims -= 1
+        del self._by_claim[op.claim]
         if not claims:
             del watch.claims[op.holder]
         self._tidy(op.key, watch)
@@ -76,23 +82,32 @@ class Watches:
             self.ends -= 1
             self._tidy(key, watch)
 
-    def claim(self, key: Key, holder: str, claim: ClaimId) -> Reply[Any] | None:
+    def claim(self, claim: ClaimId) -> Reply[Any] | None:
         """That blocked claim, if it is known."""
-        watch = self._watches.get(key)
-        return watch.claims.get(holder, {}).get(claim) if watch else None
+        return self._by_claim.get(claim)
 
     def of_holder(self, key: Key, holder: str) -> list[Reply[Any]]:
         """The blocked claims of that holder."""
         watch = self._watches.get(key)
         return list(watch.claims.get(holder, {}).values()) if watch else []
 
-    def ended(self, key: Key, standing: int | None) -> list[Reply[Any]]:
-        """Who waited for the end of another term than the one that stands; they are forgotten."""
+    def ended(self, key: Key, is_over: Callable[[int], bool]) -> list[Reply[Any]]:
+        """Who waited for the end of a term that is over; they are forgotten."""
         watch = self._watches.get(key)
-        over = [r for r, term in watch.ends.items() if term != standing] if watch else []
+        over = [r for r, term in watch.ends.items() if is_over(term)] if watch else []
         for reply in over:
             self.remove_end(reply, key)
         return over
+
+    def take_changes(self) -> tuple[list[Key], list[Key]]:
+        """The leases that somebody waits for since the last call, and those that nobody does."""
+        came, went = list(self._came), list(self._went)
+        self._came, self._went = {}, {}
+        return came, went
+
+    def some(self) -> Key | None:
+        """One of the leases that somebody waits for."""
+        return next(iter(self._watches), None)
 
     def any(self) -> bool:
         """Does anybody wait here?"""
@@ -121,10 +136,10 @@ class Watches:
             if instant is not None:
                 self._note(instant, state.key)
 
-    def look_again(self, key: Key, instant: Instant) -> None:
-        """Look at the lease at that instant, whatever was noted."""
+    def look_by(self, key: Key, instant: Instant) -> None:
+        """Look at the lease at that instant at the latest."""
         watch = self._watches.get(key)
-        if watch is not None and watch.due != instant:
+        if watch is not None and (watch.due is None or instant < watch.due):
             watch.due = instant
             self._note(instant, key)
 
@@ -153,6 +168,20 @@ class Watches:
         watch = self._watches.get(entry[2])
         return watch is not None and watch.due == entry[0]
 
+    def _watch(self, key: Key) -> Watch:
+        watch = self._watches.get(key)
+        if watch is None:
+            watch = self._watches[key] = Watch()
+            if key in self._went:  # it is followed still
+                del self._went[key]
+            else:
+                self._came[key] = None
+        return watch
+
     def _tidy(self, key: Key, watch: Watch) -> None:
         if not watch.claims and not watch.ends:
             del self._watches[key]
+            if key in self._came:
+                del self._came[key]
+            else:
+                self._went[key] = None

@@ -28,6 +28,8 @@ class Verdict:
     """Steady: before the request was sent."""
     read_at: int
     """Steady: when the store's ``now`` had just been read."""
+    unseen: Sequence[Reply[Any]] = ()
+    """For these nothing was decided: somebody else keeps the rows of their leases locked."""
 
 
 class Decider:
@@ -39,10 +41,21 @@ class Decider:
         self.offer_window = offer_window
         self.reached_since: Instant | None = None
         """Since when the store was reached without a gap; None: not at the last attempt."""
+        self._interrupted = False
 
     def context(self, now: Instant) -> Context:
         since = now if self.reached_since is None else self.reached_since
-        return Context(now, self.start, self.offer_window, reached_since=since)
+        return Context(
+            now,
+            self.start,
+            self.offer_window,
+            reached_since=since,
+            interrupted=self._interrupted,
+        )
+
+    def interrupt(self) -> None:
+        """The store could not be reached."""
+        self.reached_since, self._interrupted = None, True
 
 
 class Work:
@@ -52,6 +65,8 @@ class Work:
         self.number = number
         self.replies = replies
         self.attempt = 0
+        self.pausing = False
+        """The last attempt is known to have failed, or was left behind; the next is to come."""
         self.verdict: Verdict | None = None
         self.bug: BaseException | None = None
         self.probing: BaseException | None = None
@@ -77,12 +92,20 @@ class Work:
             return Changes(())
         try:
             # Whoever has left is dropped here, where it is certain that no earlier attempt counts.
-            replies = [r for r in self.replies if not r.is_settled]
+            present = [r for r in self.replies if not r.is_settled]
+            replies = [r for r in present if r.operation is not None and r.operation.key in states]
+            unseen = () if len(replies) == len(present) else _without(present, replies)
             operations = [r.operation for r in replies if r.operation is not None]
             decided = decide_batch(states, operations, self._decider.context(now))
         except BaseException as error:
             self.bug = error
             raise
-        self.verdict = Verdict(replies, decided, now, sent, self._decider.clock.steady())
+        read_at = self._decider.clock.steady()
+        self.verdict = Verdict(replies, decided, now, sent, read_at, unseen)
         changed = [s for key, s in decided.states.items() if s is not states[key]]
-        return Changes(changed, decided.absent, ended=decided.ended)
+        return Changes(changed, decided.absent, decided.notices, decided.ended)
+
+
+def _without(all: Sequence[Reply[Any]], some: Sequence[Reply[Any]]) -> Sequence[Reply[Any]]:
+    gone = set(some)
+    return [reply for reply in all if reply not in gone]

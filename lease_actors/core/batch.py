@@ -10,7 +10,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lease_actors.core.decide import Context, Decision, Ended, Missed, decide
-from lease_actors.core.model import ClaimId, Key, LeaseState, Need, PastTenure, sole_need
+from lease_actors.core.model import (
+    ClaimId,
+    Key,
+    LeaseState,
+    Need,
+    Notice,
+    PastTenure,
+    sole_need,
+)
+from lease_actors.core.notices import notices
 from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
 
 
@@ -24,6 +33,8 @@ class Decided:
     """Every state that was looked at, as it is now."""
     absent: frozenset[str]
     """The starts that were found absent."""
+    notices: Sequence[Notice]
+    """What other managers are to be told."""
     ended: Sequence[PastTenure] = ()
     """The tenures that ended, in order."""
 
@@ -67,7 +78,13 @@ def decide_batch(
         missed = {e.start for e in decision.effects if isinstance(e, Missed)}
         if missed:
             context = replace(context, absent=context.absent | missed)
-    return Decided(decisions, current, context.absent, ended)
+    told = [
+        notice
+        for key, state in current.items()
+        if state is not states[key]
+        for notice in notices(states[key], state, context.start)
+    ]
+    return Decided(decisions, current, context.absent, told, ended)
 
 
 def past_tenure(end: Ended) -> PastTenure:

@@ -47,6 +47,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
+from lease_actors.core import refusals
 from lease_actors.core.model import (
     ClaimId,
     Ending,
@@ -71,7 +72,7 @@ from lease_actors.core.operations import (
     Unpin,
     Wait,
 )
-from lease_actors.errors import ClaimDenied, LeaseError, LeaseLost, LeasePinned, NotHeld
+from lease_actors.errors import LeaseError
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,10 @@ class Context:
     reached_since: Instant = 0
     """The decider has reached its store without a gap since then. An offer made before is not
     judged: its silence may have been the decider's own."""
+    interrupted: bool = False
+    """There was such a gap: it is not just that the decider was started since. Those who were
+    started since give one window more between them: a lease for which only short-lived processes
+    ask would else be on offer to a dead one for ever."""
 
 
 # -- outcomes: what the caller is told ---------------------------------------------------
@@ -233,8 +238,8 @@ def settle(state: LeaseState, context: Context) -> _Settled:
     if offer is not None:
         if context.now < offer.lapses_at:
             return state, ()
-        if offer.made_at < context.reached_since:
-            return _offer(state, offer.claim, offer.holder, offer.term, context)
+        if offer.made_at < context.reached_since and (context.interrupted or not offer.renewed):
+            return _offer_again(state, offer, context)
         return _miss(state, offer, context)
     if state.queued:
         return _hand_over(state, context)
@@ -313,6 +318,12 @@ def _offer(state: LeaseState, claim: ClaimId, holder: str, term: int, context: C
     return replace(state, offer=offer, term=term), (Offered(state.key, offer),)
 
 
+def _offer_again(state: LeaseState, offer: Offer, context: Context) -> _Settled:
+    lapses_at = context.now + context.offer_window
+    offer = replace(offer, made_at=context.now, lapses_at=lapses_at, renewed=True)
+    return replace(state, offer=offer), (Offered(state.key, offer),)
+
+
 def _grant(
     state: LeaseState,
     holder: str,
@@ -369,7 +380,7 @@ def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
 
 def _block(state: LeaseState, op: Claim, duration: Micros, context: Context) -> Decision:
     if op.claim is None:
-        return Decision(state, _denied(state, op))
+        return Decision(state, refusals.denied(state, op))
     if any(w.claim == op.claim for w in state.queue):
         return Decision(state, QUEUED)
     waiter = Waiter(state.last_place + 1, op.claim, op.holder, duration, context.now)
@@ -387,12 +398,15 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
     if tenure is not None:
         if tenure.holder != op.holder:
             return Decision(
-                state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state)
+                state,
+                refusals.not_held(
+                    op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state
+                ),
             )
         if tenure.ending is not None:
             return Decision(state, Pending(tenure.term))
         if state.pins:
-            return Decision(state, _pinned(state, op))
+            return Decision(state, refusals.pinned(state, op))
         if state.guarded:
             return Decision(_mark(state, "revoked"), Pending(tenure.term))
         state, effects = _end(state, "revoked", context.now, context)
@@ -400,7 +414,10 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
     if offer is not None:
         if offer.holder != op.holder:
             return Decision(
-                state, _not_held(op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state)
+                state,
+                refusals.not_held(
+                    op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state
+                ),
             )
         state, effects = _hand_over(replace(state, offer=None), context, skip=offer.claim)
         return Decision(state, DONE, effects)
@@ -410,7 +427,7 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
 def _renew(state: LeaseState, op: Renew, context: Context) -> Decision:
     tenure = state.tenure
     if tenure is None or tenure.term != op.term or tenure.ending is not None:
-        return Decision(state, _lost(state, op))
+        return Decision(state, refusals.lost(state, op))
     return Decision(_extend(state, op.duration // _MICROSECOND, context.now), RENEWED)
 
 
@@ -436,7 +453,7 @@ def _check(state: LeaseState, op: Check, context: Context) -> Decision:
     if tenure is not None and tenure.ending is None and tenure.holder == op.holder:
         return Decision(state, DONE)
     what = f"checked lease {op.key.lease!r}"
-    return Decision(state, _not_held(op.key, what, op.holder, state))
+    return Decision(state, refusals.not_held(op.key, what, op.holder, state))
 
 
 def _pin(state: LeaseState, op: Pin, context: Context) -> Decision:
@@ -455,7 +472,12 @@ def _unpin(state: LeaseState, op: Unpin, context: Context) -> Decision:
 
 
 def _wait(state: LeaseState, op: Wait, context: Context) -> Decision:
-    return Decision(state, DONE if state.tenure is None else Standing(state.tenure))
+    if state.tenure is None:
+        return Decision(state, DONE)
+    if not state.tenure.watched:  # written down, so that others tell of its end
+        state = replace(state, tenure=replace(state.tenure, watched=True))
+    assert state.tenure is not None
+    return Decision(state, Standing(state.tenure))
 
 
 def _cancel(state: LeaseState, op: Cancel, context: Context) -> Decision:
@@ -485,61 +507,3 @@ _RULES: dict[type, Callable[[LeaseState, Any, Context], Decision]] = {
 }
 
 _MICROSECOND = timedelta(microseconds=1)
-
-
-# -- refusals, in words ------------------------------------------------------------------
-
-
-def _denied(state: LeaseState, op: Claim) -> ClaimDenied:
-    if state.tenure is not None:
-        why = f"{state.tenure.holder!r} holds it"
-        if state.tenure.ending is not None:
-            why += " until the transaction that guards it ends"
-    elif state.offer is not None:
-        why = f"it is offered to {state.offer.holder!r}"
-    else:
-        why = "others wait in front"
-    return ClaimDenied(
-        f"cannot claim lease {op.key.lease!r} for holder {op.holder!r}: {why}"
-        " (claim with wait=… to queue)",
-        key=op.key,
-    )
-
-
-def _not_held(key: Key, what: str, holder: str, state: LeaseState) -> NotHeld:
-    tenure, offer = state.tenure, state.offer
-    if tenure is not None and tenure.holder == holder:
-        why = "its tenure is ending"
-    elif tenure is not None:
-        why = f"{tenure.holder!r} does"
-    elif offer is not None:
-        why = f"it is offered to {offer.holder!r}, who has not confirmed"
-    else:
-        why = "nobody does"
-    return NotHeld(f"{what}: {holder!r} does not hold it, {why}", key=key)
-
-
-def _lost(state: LeaseState, op: Renew) -> LeaseLost:
-    tenure = state.tenure
-    ended = state.ended if state.ended_term == op.term else None
-    if tenure is not None and tenure.term == op.term:
-        ended = tenure.ending
-    if ended == "revoked":
-        reason, why = "revoked", "it was revoked"
-    elif tenure is not None and tenure.term > op.term:
-        reason, why = "taken", f"{tenure.holder!r} holds it under a later term"
-    elif ended == "expired":
-        reason, why = "expired", "it has expired"
-    else:
-        reason, why = "unknown", "its tenure is over"
-    what = f"cannot renew lease {op.key.lease!r} for holder {op.holder!r}, term {op.term}"
-    return LeaseLost(f"{what}: {why}", key=op.key, reason=reason)
-
-
-def _pinned(state: LeaseState, op: Revoke) -> LeasePinned:
-    entities = ", ".join(map(repr, state.pins))
-    return LeasePinned(
-        f"cannot revoke lease {op.key.lease!r} from holder {op.holder!r}:"
-        f" it is pinned by {entities} (unpin it first)",
-        key=op.key,
-    )

@@ -84,6 +84,8 @@ class Offer:
     term: int
     made_at: Instant
     lapses_at: Instant
+    renewed: bool = False
+    """It had lapsed, and was made once more by somebody who could not judge that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,11 @@ class MemoryStore:
             self._history.record(changes.ended)
             self._version += 1
             listeners = [x for x in self._listeners if x.start != batch.start]
-        if changes.notices:
-            for listener in listeners:
-                listener.heard(changes.notices)
+        for listener in listeners:
+            mine = listener.start
+            concerned = [n for n in changes.notices if not n.claim or n.claim.start == mine]
+            if concerned:
+                listener.heard(concerned)
         return True
 
     def now(self) -> Instant:

@@ -21,6 +21,7 @@ from lease_actors.clock import Clock
 from lease_actors.stores.base import Store
 from lease_actors.testing.cases.batches import BatchCases, ConcurrencyCases, StateCases
 from lease_actors.testing.cases.histories import HistoryCases
+from lease_actors.testing.cases.lookouts import ListenCases, PeekCases
 from lease_actors.testing.cases.prunings import PruneCases
 from lease_actors.testing.cases.queues import AbsenceCases, QueueCases
 from lease_actors.testing.cases.reads import NameCases, ReadCases
@@ -37,6 +38,8 @@ class StoreConformance(
     AbsenceCases,
     ReadCases,
     NameCases,
+    PeekCases,
+    ListenCases,
     PruneCases,
     HistoryCases,
     ABC,

@@ -56,17 +56,51 @@ manager.wait(20)
 print("fine")
 """
 
+_FORK_UNDER_WAY = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from lease_actors import Manager
+url = sys.argv[1]
+manager = Manager.open(url)
+claimer = manager.claimer("ns")
+stop = threading.Event()
+def hammer():
+    while not stop.is_set():
+        claimer.claim("app", "parent", 3600)
+hammering = [threading.Thread(target=hammer) for _ in range(2)]
+for thread in hammering:
+    thread.start()
+for number in range(8):
+    child = os.fork()
+    if child == 0:
+        with Manager.open(url) as own:
+            assert own.claimer("ns").claim(f"own-{number}", "child", 60).term == 1
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+stop.set()
+for thread in hammering:
+    thread.join()
+assert len(manager.reader("ns").leases()) == 9
+manager.kill()
+manager.wait(20)
+print("fine")
+"""
+
 _EXIT = """
 import sys, threading
-from lease_actors import Manager
+from lease_actors import Manager, ManagerStopped
 manager = Manager.open(sys.argv[1])
 claimer = manager.claimer("ns")
 claimer.claim("app", "me", 3600)
 future = claimer.claim_future("app", "you", 60)
-waiting = threading.Thread(
-    target=lambda: claimer.claim("app", "they", 60, wait=None), daemon=True
-)
-waiting.start()
+def wait():
+    # Caught: an interpreter aborts if a daemon thread prints a traceback while it exits.
+    try:
+        claimer.claim("app", "they", 60, wait=None)
+    except ManagerStopped:
+        pass
+threading.Thread(target=wait, daemon=True).start()
 while manager.report()["blocked-claims"] < 2:
     pass
 print("fine")
@@ -90,6 +124,10 @@ def test_a_forked_child_hangs_on_nothing_and_touches_nothing(tmp_path: Path) -> 
 
 def test_a_forked_child_does_not_mind_locks_that_were_held(tmp_path: Path) -> None:
     assert _run(_FORK, f"sqlite:///{tmp_path / 'leases.db'}", "locked") == "fine"
+
+
+def test_a_child_forked_in_the_midst_of_transactions_can_use_the_same_file(tmp_path: Path) -> None:
+    assert _run(_FORK_UNDER_WAY, f"sqlite:///{tmp_path / 'leases.db'}") == "fine"
 
 
 def test_a_forgotten_manager_lets_the_interpreter_exit_and_leaves_the_queue(

@@ -6,6 +6,7 @@ that. What comes out is a process of its own all the same, with its own signals 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -125,5 +126,7 @@ if __name__ == "__main__":
 
     for name in ("sqlite3", "sqlalchemy.dialects.sqlite", "lease_actors.web", "waitress.server"):
         importlib.import_module(name)
+    importlib.import_module("sqlalchemy.dialects.postgresql.psycopg")
     command = importlib.import_module("lease_actors.cli.main")
+    gc.freeze()  # what the children share stays shared
     _serve(socket.socket(fileno=int(sys.argv[1])), command.main)

@@ -34,9 +34,13 @@ def claim(holder: str, seconds: float = 60, id: ClaimId | None = None) -> Claim:
 
 
 def context(
-    now: int = NOW, start: str = HERE, absent: Iterable[str] = (), reached_since: int = 0
+    now: int = NOW,
+    start: str = HERE,
+    absent: Iterable[str] = (),
+    reached_since: int = 0,
+    interrupted: bool = False,
 ) -> Context:
-    return Context(now, start, WINDOW, frozenset(absent), reached_since)
+    return Context(now, start, WINDOW, frozenset(absent), reached_since, interrupted)
 
 
 def tenure(

@@ -293,6 +293,22 @@ def test_it_is_renewed_once_and_then_judged() -> None:
     assert late.effects[0] == Missed(THERE)
 
 
+def test_of_those_who_have_just_started_one_renews_it_and_the_next_judges() -> None:
+    renewed = ask(lapsed(FIRST, NEXT), Expire(KEY), reached_since=NOW).state
+    later = NOW + 2 * WINDOW
+    decision = ask(renewed, Expire(KEY), now=later, reached_since=later)
+    assert decision.effects[0] == Missed(THERE)
+
+
+def test_whoever_was_cut_off_renews_it_every_time() -> None:
+    renewed = ask(lapsed(FIRST, NEXT), Expire(KEY), reached_since=NOW).state
+    later = NOW + 2 * WINDOW
+    again = ask(renewed, Expire(KEY), now=later, reached_since=later, interrupted=True)
+    assert not [e for e in again.effects if isinstance(e, Missed)]
+    assert again.state.offer is not None
+    assert again.state.offer.lapses_at == later + WINDOW
+
+
 def test_an_offer_made_when_the_decider_could_reach_its_store_is_judged() -> None:
     decision = ask(lapsed(FIRST, NEXT), Expire(KEY), reached_since=NOW - WINDOW)
     assert decision.effects[0] == Missed(THERE)

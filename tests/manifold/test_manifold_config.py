@@ -132,11 +132,16 @@ def test_a_whole_configuration_is_valid_and_frozen(config: ManifoldConfig) -> No
         config.agent_name = "other"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("wrong", [None, "", 42, object])
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        (field, wrong)
+        for field in FIELDS
+        for wrong in (None, "", 42, object)
+        if not (callable(wrong) and field.startswith("new_"))  # that is something to call
+    ],
+)
 def test_a_wrong_field_is_named(config: ManifoldConfig, field: str, wrong: Any) -> None:
-    if wrong is object and field.startswith("new_"):
-        pytest.skip("that is something to call")
     with pytest.raises(NotValid, match=rf"configuration has .* ?{field} \("):
         replace(config, **{field: wrong}).validate()
 

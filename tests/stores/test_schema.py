@@ -145,7 +145,7 @@ def test_only_a_migration_needs_alembic(path: Path) -> None:
 def test_a_script_can_be_had_for_every_database(name: str, schema: str | None) -> None:
     script = admin.ddl(name, table_prefix="my_", schema=schema)
     assert script.count("CREATE TABLE") == 11
-    assert script.count("INSERT INTO") == 3
+    assert script.count("INSERT INTO") == 4
     assert ("GRANT" in script) == (name != "sqlite")
     assert ("CREATE SCHEMA" in script) == (name != "sqlite" and schema is not None)
     assert script == admin.ddl(

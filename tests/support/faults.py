@@ -172,6 +172,19 @@ def poison(lease: str, error: BaseException) -> Fault:
     return fault
 
 
+def locked_elsewhere(*leases: str) -> Fault:
+    """The rows of these leases are kept locked by somebody else: nothing is decided for them."""
+
+    def fault(apply: Apply, batch: Batch) -> bool:
+        def decide(states: Any, now: int) -> Any:
+            free = {key: s for key, s in states.items() if key.lease not in leases}
+            return batch.decide(free, now)
+
+        return apply(replace(batch, decide=decide))
+
+    return fault
+
+
 class Hang:
     """It does not answer until it is released; then it goes on as ``fault`` says."""
 

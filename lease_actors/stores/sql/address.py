@@ -9,11 +9,22 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from lease_actors.errors import NotValid
-from lease_actors.stores.sql.dialects import Dialect, Options, SqliteDialect
+from lease_actors.stores.sql.dialects import (
+    Dialect,
+    MysqlDialect,
+    Options,
+    PostgresqlDialect,
+    SqliteDialect,
+)
 
 __all__ = ["describe", "make_engine", "resolve"]
 
-DIALECTS: dict[str, type[Dialect]] = {"sqlite": SqliteDialect}
+DIALECTS: dict[str, type[Dialect]] = {
+    "sqlite": SqliteDialect,
+    "postgresql": PostgresqlDialect,
+    "mysql": MysqlDialect,
+    "mariadb": MysqlDialect,
+}
 """The databases that a store can be kept in, by the names that SQLAlchemy has for them."""
 
 
@@ -37,6 +48,7 @@ def resolve(given: str | sa.URL | sa.Engine) -> tuple[sa.URL, type[Dialect]]:
         raise NotValid(
             f"cannot keep leases in a {url.get_backend_name()!r} database: known are {known}"
         )
+    url = dialect.complete(url)
     dialect.check_url(url)
     return url, dialect
 

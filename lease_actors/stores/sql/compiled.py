@@ -1,4 +1,4 @@
-"""SQLAlchemy statements, compiled once for one engine and then run as text.
+"""SQLAlchemy statements, compiled once for one engine and then sent as text.
 
 Building and compiling a statement anew, or even finding it in SQLAlchemy's cache, costs
 several times what the statement itself costs on SQLite.
@@ -7,16 +7,31 @@ several times what the statement itself costs on SQLite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-__all__ = ["Compiler", "Sized", "Statement", "arg"]
+__all__ = ["Call", "Compiler", "Sized", "Statement", "arg"]
 
 
 def arg(name: str) -> sa.BindParameter[Any]:
     """A parameter of a statement. Marked, since SQLAlchemy keeps plain column names for itself."""
     return sa.bindparam("p_" + name)
+
+
+class Call(NamedTuple):
+    """A statement with its arguments, to be sent, perhaps together with others."""
+
+    text: str
+    arguments: Any = ()
+    many: bool = False
+    """``arguments`` is a list, and the statement is run for each of them."""
+
+    def run(self, connection: sa.Connection) -> Any:
+        """Run it; the driver's cursor, which has the rows and their number."""
+        cursor = connection.connection.cursor()
+        (cursor.executemany if self.many else cursor.execute)(self.text, self.arguments)
+        return cursor
 
 
 class Statement:
@@ -35,31 +50,32 @@ class Statement:
         self._order = order  # None: as they are given
         self._constants = constants
 
-    def rows(
-        self, connection: sa.Connection, arguments: tuple[Any, ...] = ()
-    ) -> list[tuple[Any, ...]]:
-        """All its rows, with these arguments in the order in which it was compiled for them."""
-        cursor = connection.connection.cursor()
-        cursor.execute(self.text, self._lay_out(arguments))
-        return list(cursor.fetchall())
+    def call(self, *arguments: Any) -> Call:
+        """To be run with these arguments, in the order in which it was compiled for them."""
+        return Call(self.text, self._lay_out(arguments))
 
-    def one(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> Any:
+    def calls(self, arguments: list[tuple[Any, ...]]) -> list[Call]:
+        """To be run for each of these; no call if there are none."""
+        if not arguments:
+            return []
+        if len(arguments) == 1:
+            return [self.call(*arguments[0])]
+        if self._order is not None:
+            arguments = [self._lay_out(a) for a in arguments]
+        return [Call(self.text, arguments, many=True)]
+
+    def rows(self, connection: sa.Connection, *arguments: Any) -> list[tuple[Any, ...]]:
+        """All its rows."""
+        return list(self.call(*arguments).run(connection).fetchall())
+
+    def one(self, connection: sa.Connection, *arguments: Any) -> Any:
         """The only column of its only row; None if there is no row."""
-        rows = self.rows(connection, arguments)
+        rows = self.rows(connection, *arguments)
         return rows[0][0] if rows else None
 
-    def count(self, connection: sa.Connection, arguments: tuple[Any, ...] = ()) -> int:
+    def count(self, connection: sa.Connection, *arguments: Any) -> int:
         """Run it; how many rows it has changed."""
-        cursor = connection.connection.cursor()
-        cursor.execute(self.text, self._lay_out(arguments))
-        return int(cursor.rowcount)
-
-    def many(self, connection: sa.Connection, arguments: list[tuple[Any, ...]]) -> None:
-        """Run it for each of these, if there are any."""
-        if arguments:
-            if self._order is not None:
-                arguments = [self._lay_out(a) for a in arguments]
-            connection.connection.cursor().executemany(self.text, arguments)
+        return int(self.call(*arguments).run(connection).rowcount)
 
     def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         if self._order is None:
@@ -75,6 +91,8 @@ class Compiler:
         if not dialect.positional:
             dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]
         self._dialect = dialect
+        self.name: str = dialect.name
+        """Of the database, as SQLAlchemy calls it."""
 
     def __call__(self, statement: sa.ClauseElement, *names: str) -> Statement:
         """Compile it; ``names`` is the order in which its arguments will be given."""
@@ -115,14 +133,21 @@ class Sized:
         self._compiler, self._build, self._names = compiler, build, names
         self._statements: dict[int, Statement] = {}
 
-    def run(
-        self, connection: sa.Connection, items: Sequence[Any], *arguments: Any
-    ) -> Iterator[Sequence[Any]]:
-        """The rows for all items, in the order of the items' chunks of 256."""
+    def calls(self, items: Sequence[Any], *arguments: Any) -> list[Call]:
+        """To be run for all items, in the order of their chunks of 256."""
+        calls = []
         for chunk in _chunks(items, self.SIZES[-1]):
             size = next(s for s in self.SIZES if s >= len(chunk))
             padded = (*chunk, *([chunk[-1]] * (size - len(chunk))))
-            yield from self._statement(size).rows(connection, (*arguments, *padded))
+            calls.append(self._statement(size).call(*arguments, *padded))
+        return calls
+
+    def run(
+        self, connection: sa.Connection, items: Sequence[Any], *arguments: Any
+    ) -> Iterator[Sequence[Any]]:
+        """The rows for all items."""
+        for call in self.calls(items, *arguments):
+            yield from call.run(connection).fetchall()
 
     def _statement(self, size: int) -> Statement:
         statement = self._statements.get(size)

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from lease_actors.core.model import Instant, Key, Micros, PastTenure
 from lease_actors.stores.base import HistoryQuery
 from lease_actors.stores.past import check_retention, latest
-from lease_actors.stores.sql.compiled import Compiler, Statement, arg
+from lease_actors.stores.sql.compiled import Call, Compiler, Statement, arg
+from lease_actors.stores.sql.many import insert
 from lease_actors.stores.sql.rows import digest, scope_of
 from lease_actors.stores.sql.tables import Tables
 
@@ -38,7 +39,7 @@ class History:
         self._set = compile(
             meta.update().values(value=arg("value")).where(meta.c.name == "history"), "value"
         )
-        self._add = compile(history.insert().values({n: arg(n) for n in _COLUMNS}), *_COLUMNS)
+        self._add = insert(compile, history, *_COLUMNS)
         self._add_overdue = compile(_copy(tables), "id")
         self._oldest = compile(
             sa.select(history.c.id, history.c.ended_at).order_by(history.c.id).limit(arg("limit")),
@@ -76,24 +77,32 @@ class History:
             value = f"off {self._read_setting(connection)[1]}"
         else:
             value = f"on {retention}"
-        self._set.count(connection, (value,))
+        self._set.count(connection, value)
 
     def _read_setting(self, connection: sa.Connection) -> tuple[str, Micros]:
-        state, kept = (self._setting.one(connection) or "off 0").split()
-        return state, int(kept)
+        return _parse(self._setting.one(connection))
 
     # -- writing -------------------------------------------------------------------------
 
-    def record(self, connection: sa.Connection, ended: Sequence[PastTenure]) -> None:
-        """Write down what this transaction has ended, if the history is on."""
-        if ended and self.retention(connection) is not None:
-            self._add.many(connection, [_row(past) for past in ended])
+    def calls(
+        self, connection: sa.Connection, ended: Sequence[PastTenure], setting: str | None = None
+    ) -> list[Call]:
+        """What writes down what this transaction has ended, if the history is on.
+
+        ``setting``: as this transaction has read it already; else it is asked for, if need be.
+        """
+        if not ended:
+            return []
+        if (_parse(setting) if setting else self._read_setting(connection))[0] != "on":
+            return []
+        return self._add.calls([_row(past) for past in ended])
 
     def record_overdue(self, connection: sa.Connection, leases: Iterable[int]) -> None:
         """The same for rows that are pruned over a tenure whose expiry has come."""
         ids = [(lease,) for lease in leases]
         if ids and self.retention(connection) is not None:
-            self._add_overdue.many(connection, ids)
+            for call in self._add_overdue.calls(ids):
+                call.run(connection)
 
     def prune(self, connection: sa.Connection, now: Instant, limit: int) -> bool:
         """Delete what is too old among the ``limit`` oldest records; whether there may be more.
@@ -102,10 +111,10 @@ class History:
         late goes with its neighbours. So no index over all instants has to be kept.
         """
         before = now - self._read_setting(connection)[1]
-        rows = self._oldest.rows(connection, (limit,))
+        rows = self._oldest.rows(connection, limit)
         young = next((i for i, row in enumerate(rows) if row[1] > before), len(rows))
         if young:
-            self._drop.count(connection, (rows[young - 1][0],))
+            self._drop.count(connection, rows[young - 1][0])
         return young == limit
 
     # -- reading -------------------------------------------------------------------------
@@ -121,8 +130,8 @@ class History:
         if self.retention(connection) is not None:
             # Before the records, so that nothing slips through between the two.
             overdue = (*place, since, min(until, now + 1), query.limit)
-            rows += unrecorded.rows(connection, overdue)
-        rows += recorded.rows(connection, (*place, since, until, query.limit))
+            rows += unrecorded.rows(connection, *overdue)
+        rows += recorded.rows(connection, *place, since, until, query.limit)
         return latest(map(_past, rows), query.limit)
 
     def _where(self, query: HistoryQuery) -> tuple[tuple[Statement, Statement], tuple[Any, ...]]:
@@ -172,6 +181,11 @@ def _copy(tables: Tables) -> sa.Insert:
     kept = ("key_hash", "scope", *_NAMES, "holder", "term", "granted_at", "expiry")
     row = sa.select(*(leases.c[name] for name in kept), _EXPIRED).where(leases.c.id == arg("id"))
     return tables.history.insert().from_select(_COLUMNS, row)
+
+
+def _parse(setting: str | None) -> tuple[str, Micros]:
+    state, kept = (setting or "off 0").split()
+    return state, int(kept)
 
 
 def _row(past: PastTenure) -> tuple[Any, ...]:

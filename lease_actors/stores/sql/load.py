@@ -1,18 +1,35 @@
-"""The first half of a transaction: what a batch has to see, locked."""
+"""The first half of a transaction: what a batch has to see, locked.
+
+Statements that do not need each other's answers travel together, where the driver can: first
+the batch's number, the lease rows and the time; then what hangs on those rows.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
-from lease_actors.core.model import ClaimId, Key, LeaseState, Need, Waiter
-from lease_actors.stores.sql.rows import PINS, QUEUED, digest, to_state, to_waiter
+from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Need, Waiter
+from lease_actors.stores.sql.compiled import Call
+from lease_actors.stores.sql.dialects import Dialect
+from lease_actors.stores.sql.rows import (
+    ENDING,
+    EXPIRY,
+    HOLDER,
+    OFFER,
+    PINS,
+    QUEUED,
+    digest,
+    to_state,
+    to_waiter,
+)
 from lease_actors.stores.sql.statements import Statements
 
-__all__ = ["Found", "Loaded", "load"]
+__all__ = ["Found", "Loader"]
 
 
 class Found(NamedTuple):
@@ -22,96 +39,204 @@ class Found(NamedTuple):
     columns: tuple[Any, ...]
 
 
-class Loaded(NamedTuple):
-    """The states of the keys, and the rows that there are of them."""
-
-    states: dict[Key, LeaseState]
-    found: dict[Key, Found]
-
-
-def load(connection: sa.Connection, statements: Statements, needs: Mapping[Key, Need]) -> Loaded:
-    """Lock the rows in one order for everybody; then read what hangs on them.
-
-    Queues and pins are read by statements of their own, after the rows are locked: one that
-    waits for a lock and joins the queue would see a fresh lease and the queue as it was.
-    """
-    keys = {digest(key): key for key in needs}
-    rows = statements.lock_leases.run(connection, sorted(keys))
-    found = {keys[row[1]]: Found(row[0], tuple(row[2:])) for row in rows}
-    pins = _pins(connection, statements, found.values())
-    windows = _windows(connection, statements, needs, found)
-    states = {}
-    for key, (lease_id, columns) in found.items():
-        queue, horizon = windows.get(key, _NOBODY_WAITS)
-        states[key] = to_state(key, columns, pins.get(lease_id, ()), queue, horizon)
-    if len(found) < len(needs):
-        floor = statements.lock_floor.one(connection)
-        for key in needs:
-            if key not in found:
-                states[key] = LeaseState(key, floor)
-    return Loaded(states, found)
-
-
-_Window = tuple[tuple[Waiter, ...], int | None]
+_Window: TypeAlias = tuple[tuple[Waiter, ...], int | None]
 _NOBODY_WAITS: _Window = ((), None)
+_Question: TypeAlias = tuple[Call, Callable[[Sequence[Any]], None]]
 
 
-def _pins(
-    connection: sa.Connection, statements: Statements, found: Iterable[Found]
-) -> dict[int, tuple[str, ...]]:
-    pinned = [row.id for row in found if row.columns[PINS]]
-    if not pinned:
-        return {}
-    pins: dict[int, tuple[str, ...]] = defaultdict(tuple)
-    for lease_id, entity in statements.pins.run(connection, pinned):
-        pins[lease_id] += (entity,)
-    return pins
+class Loader:
+    """Loads what a batch needs.
+
+    Rows are locked in one order for everybody. Queues and pins are read by statements of their
+    own, after the rows are locked: one that waits for a lock and joins the queue would see a
+    fresh lease and the queue as it was. ``wary``: of these leases, rows that somebody else has
+    locked are not waited for; they end up in ``elsewhere``, and not in ``states``.
+    """
+
+    def __init__(
+        self, dialect: Dialect, statements: Statements, needs: Mapping[Key, Need], wary: set[Key]
+    ) -> None:
+        self.states: dict[Key, LeaseState] = {}
+        self.found: dict[Key, Found] = {}
+        self.elsewhere: set[Key] = set()
+        self._dialect, self._statements = dialect, statements
+        self._needs, self._wary = needs, wary
+        self._keys = {digest(key): key for key in needs}
+        self._floor: int | None = None
+        self._pins: dict[int, tuple[str, ...]] = defaultdict(tuple)
+        self._windows: dict[Key, _Window] = {}
+        self._reached: set[int] = set()
+        self._unreached: set[int] = set()
+
+    # -- first: the rows -----------------------------------------------------------------
+
+    def locks(self) -> list[Call]:
+        """What locks the lease rows; the answers are for ``see``."""
+        statements, keys = self._statements, self._keys
+        if not self._wary:
+            return statements.lock_leases.calls(sorted(keys))
+        bold = sorted(hash for hash, key in keys.items() if key not in self._wary)
+        wary = sorted(hash for hash, key in keys.items() if key in self._wary)
+        return statements.lock_leases.calls(bold) + statements.lock_free_leases.calls(wary)
+
+    def see(self, rows: Iterable[Sequence[Any]]) -> None:
+        """These are the rows that there are, locked."""
+        for row in rows:
+            self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[2:]))
+
+    def terms(self) -> list[Call]:
+        """Where that saves a round trip: what locks the terms that may change, by a condition.
+
+        It looks at the time after ``now`` was read, so it takes in all that ``load`` will want.
+        """
+        if not self._dialect.asks_ahead:
+            return []
+        # Not where the row may be somebody else's: he would take us for a guard.
+        own = {hash: key for hash, key in self._keys.items() if key not in self._wary}
+        ends = sorted(hash for hash, key in own.items() if self._needs[key].ends)
+        unsure = sorted(hash for hash, key in own.items() if not self._needs[key].ends)
+        statements = self._statements
+        return statements.lock_terms.calls(ends) + statements.lock_unsure_terms.calls(unsure)
+
+    def see_terms(self, rows: Iterable[Sequence[Any]]) -> None:
+        """These are the terms that were not locked by anybody else."""
+        self._reached.update(row[0] for row in rows)
+
+    # -- then: what hangs on them --------------------------------------------------------
+
+    def load(self, connection: sa.Connection, now: Instant) -> None:
+        """See what else there is to be seen, the time being ``now``."""
+        self._ask(
+            connection,
+            self._about_pins()
+            + self._about_queues()
+            + self._about_tenures(now)
+            + self._about_new(),
+        )
+        self._ask(connection, self._about_named())
+        for key, (lease_id, columns) in self.found.items():
+            queue, horizon = self._windows.get(key, _NOBODY_WAITS)
+            state = to_state(key, columns, self._pins.get(lease_id, ()), queue, horizon)
+            self._add(key, lease_id, state)
+        for key in self._needs:
+            if key not in self.found and key not in self.elsewhere:
+                if self._floor is None:  # the floor's row is locked elsewhere
+                    self.elsewhere.add(key)
+                else:
+                    self.states[key] = LeaseState(key, self._floor)
+
+    def _add(self, key: Key, lease_id: int, state: LeaseState) -> None:
+        if lease_id in self._unreached:
+            if state.tenure is None:
+                # A guard that came too late, in a transaction that goes on: what it has locked
+                # may have to be written here.
+                self.elsewhere.add(key)
+                return
+            state = replace(state, guarded=True)
+        self.states[key] = state
+
+    def _ask(self, connection: sa.Connection, questions: list[_Question]) -> None:
+        answers = self._dialect.together(connection, [call for call, _ in questions])
+        for answer, (_, take) in zip(answers, questions, strict=True):
+            take(answer.fetchall())
+
+    def _about_pins(self) -> list[_Question]:
+        pinned = [row.id for row in self.found.values() if row.columns[PINS]]
+
+        def take(rows: Sequence[Any]) -> None:
+            for lease_id, entity in rows:
+                self._pins[lease_id] += (entity,)
+
+        return [(call, take) for call in self._statements.pins.calls(pinned)]
+
+    def _about_queues(self) -> list[_Question]:
+        """Of each queue the first live waiters; one more tells whether there are others behind."""
+        return [self._about_heads(k, r) for k, r in self.found.items() if r.columns[QUEUED]]
+
+    def _about_heads(self, key: Key, row: Found) -> _Question:
+        limit = self._needs[key].heads
+
+        def take(rows: Sequence[Any]) -> None:
+            queue = tuple(to_waiter(row) for row in rows[:limit])
+            horizon = None if len(rows) <= limit else queue[-1].place if queue else 0
+            self._windows[key] = queue, horizon
+
+        return self._statements.heads.call(row.id, limit + 1), take
+
+    def _about_named(self) -> list[_Question]:
+        """The waiters that are named, wherever they stand."""
+        named: dict[str, list[int]] = defaultdict(list)
+        for claim in sorted(self._unseen()):
+            named[claim.start].append(claim.number)
+        keys = {self.found[key].id: key for key in self._windows}
+
+        def take(rows: Sequence[Any]) -> None:
+            for lease_id, *row in rows:
+                if lease_id in keys:
+                    self._show(keys[lease_id], to_waiter(row))
+
+        statement = self._statements.named
+        return [
+            (call, take)
+            for start, numbers in named.items()
+            for call in statement.calls(numbers, start)
+        ]
+
+    def _unseen(self) -> set[ClaimId]:
+        claims: set[ClaimId] = set()
+        for key, (queue, _) in self._windows.items():
+            if len(queue) < self.found[key].columns[QUEUED]:
+                claims |= self._needs[key].claims - {w.claim for w in queue}
+        return claims
+
+    def _show(self, key: Key, waiter: Waiter) -> None:
+        queue, horizon = self._windows[key]
+        there = {w.place: w for w in (*queue, waiter)}
+        self._windows[key] = tuple(there[place] for place in sorted(there)), horizon
+
+    def _about_tenures(self, now: Instant) -> list[_Question]:
+        """Lock the terms that may change. What a guard has locked is not waited for."""
+        if not self._dialect.locks_tenures:
+            return []
+        ids = {
+            row.id: key
+            for key, row in self.found.items()
+            if _may_change(row.columns, self._needs[key], now)
+        }
+        self._unreached = set(ids) - self._reached
+        unasked = [
+            lease for lease, key in ids.items() if key in self._wary or not self._dialect.asks_ahead
+        ]
+
+        def take(rows: Sequence[Any]) -> None:
+            self._unreached.difference_update(row[0] for row in rows)
+
+        return [(call, take) for call in self._statements.lock_tenures.calls(sorted(unasked))]
+
+    def _about_new(self) -> list[_Question]:
+        """Where rows are missing: the floor, locked; and are they missing, or just not free?"""
+        missing = [hash for hash, key in self._keys.items() if key not in self.found]
+        if not missing:
+            return []
+
+        def take_floor(rows: Sequence[Any]) -> None:
+            self._floor = rows[0][0] if rows else None
+
+        def take_there(rows: Sequence[Any]) -> None:
+            self.elsewhere |= {self._keys[bytes(row[0])] for row in rows}
+
+        statements = self._statements
+        if not self._wary:
+            return [(statements.lock_floor.call(), take_floor)]
+        suspects = [hash for hash in missing if self._keys[hash] in self._wary]
+        return [(statements.lock_free_floor.call(), take_floor)] + [
+            (call, take_there) for call in statements.ids.calls(suspects)
+        ]
 
 
-def _windows(
-    connection: sa.Connection,
-    statements: Statements,
-    needs: Mapping[Key, Need],
-    found: Mapping[Key, Found],
-) -> dict[Key, _Window]:
-    """Of each queue the first live waiters, and those that are named wherever they stand."""
-    queued = {key: row for key, row in found.items() if row.columns[QUEUED]}
-    if not queued:
-        return {}
-    windows: dict[Key, _Window] = {}
-    named: set[ClaimId] = set()
-    for key, row in queued.items():
-        need = needs[key]
-        heads = _heads(connection, statements, row.id, need.heads)
-        windows[key] = heads
-        if len(heads[0]) < row.columns[QUEUED]:
-            named |= need.claims - {w.claim for w in heads[0]}
-    if named:
-        others = _named(connection, statements, named)
-        for key, row in queued.items():
-            queue, horizon = windows[key]
-            more = {w.place: w for w in (*queue, *others.get(row.id, ()))}
-            windows[key] = tuple(more[place] for place in sorted(more)), horizon
-    return windows
-
-
-def _heads(connection: sa.Connection, statements: Statements, lease: int, limit: int) -> _Window:
-    """One more than is wanted tells whether there are others behind."""
-    rows = statements.heads.rows(connection, (lease, limit + 1))
-    queue = tuple(to_waiter(row) for row in rows[:limit])
-    if len(rows) <= limit:
-        return queue, None
-    return queue, queue[-1].place if queue else 0
-
-
-def _named(
-    connection: sa.Connection, statements: Statements, claims: Iterable[ClaimId]
-) -> dict[int, list[Waiter]]:
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for start, number in claims:
-        numbers[start].append(number)
-    waiters: dict[int, list[Waiter]] = defaultdict(list)
-    for start in sorted(numbers):
-        for lease_id, *row in statements.named.run(connection, sorted(numbers[start]), start):
-            waiters[lease_id].append(to_waiter(row))
-    return waiters
+def _may_change(columns: Sequence[Any], need: Need, now: Instant) -> bool:
+    """Can the standing term change in this batch? Not by a renewal, a check, or queueing."""
+    held = columns[HOLDER] is not None and columns[OFFER] is None
+    if not held or need.ends or columns[ENDING] is not None:
+        return True
+    return not columns[PINS] and bool(columns[EXPIRY] <= now)

@@ -30,11 +30,13 @@ _ROUNDS = 200
 call than there are leases; each round is a transaction of its own, for others want to write."""
 
 _ANY = Key("", "", "")
+_LAST = 2**62
 
 
 def prune_leases(
     connection: sa.Connection,
     statements: Statements,
+    dialect: Dialect,
     history: History,
     before: Instant,
     after: int,
@@ -44,13 +46,39 @@ def prune_leases(
 
     Returns how many went, and the id to go on after (0: from the beginning).
     """
-    rows: list[Any] = list(statements.sweep.rows(connection, (after, limit)))
-    idle = [row for row in rows if _is_idle(row[1:], before)]
+    rows: list[Any] = statements.sweep.rows(connection, after, limit)
+    hand = rows[-1][0] if len(rows) == limit else 0
+    idle = {row[0]: row[1] for row in rows if _is_idle(row[1:], before)}
+    held = {row[0] for row in rows if row[1 + HOLDER] is not None}
+    if dialect.locks_tenures:
+        idle = _without_guarded(connection, statements, idle)
+        orphans = statements.orphans.rows(connection, after, hand or _LAST, limit)
+        _drop_tenures(connection, statements, [*idle, *(row[0] for row in orphans)])
     if idle:
-        history.record_overdue(connection, (row[0] for row in idle if row[1 + HOLDER] is not None))
-        statements.drop_lease.many(connection, [(row[0],) for row in idle])
-        statements.raise_floor.count(connection, (max(row[1] for row in idle),))
-    return len(idle), rows[-1][0] if len(rows) == limit else 0
+        history.record_overdue(connection, held.intersection(idle))
+        statements.drop_lease.run(connection, [(lease,) for lease in sorted(idle)])
+        statements.raise_floor.count(connection, max(idle.values()))
+    return len(idle), hand
+
+
+def _without_guarded(
+    connection: sa.Connection, statements: Statements, idle: dict[int, int]
+) -> dict[int, int]:
+    """A tenure that nobody has tidied up may be guarded, long past its expiry."""
+    free = {row[0] for row in statements.lock_tenures.run(connection, sorted(idle))}
+    return {lease: term for lease, term in idle.items() if lease in free}
+
+
+def _drop_tenures(connection: sa.Connection, statements: Statements, leases: Sequence[int]) -> None:
+    """Delete what guards lock, but never the row of the highest id: it goes when it no longer is.
+
+    A guard may still ask for a row that has gone, and where reads lock gaps it keeps everybody
+    from inserting there until its transaction ends. Between two ids nobody ever will.
+    """
+    newest = statements.newest_tenure.one(connection)
+    wanted = sorted(lease for lease in leases if lease != newest)
+    free = [row[0] for row in statements.lock_tenures.run(connection, wanted)]
+    statements.drop_tenure.run(connection, [(lease,) for lease in sorted(free)])
 
 
 def prune_history(
@@ -77,8 +105,7 @@ def prune_starts(
 ) -> None:
     """Forget starts long unseen, but never the one seen last: the clock's rule rests on it."""
     newest = statements.newest_start.one(connection)
-    rows = statements.old_starts.rows(connection, (now - STARTS_KEPT, limit))
-    old: list[Any] = list(rows)
+    old: list[Any] = statements.old_starts.rows(connection, now - STARTS_KEPT, limit)
     gone = [(row[0], row[1]) for row in old if row[1] != newest]
-    statements.drop_start.many(connection, gone)
-    statements.drop_absence.many(connection, [(start,) for start, _ in gone])
+    statements.drop_start.run(connection, gone)
+    statements.drop_absence.run(connection, [(start,) for start, _ in gone])

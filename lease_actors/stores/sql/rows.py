@@ -10,7 +10,10 @@ from typing import Any
 from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure, Waiter
 
 __all__ = [
+    "ENDING",
+    "EXPIRY",
     "HOLDER",
+    "OFFER",
     "PINS",
     "QUEUED",
     "STATE_COLUMNS",
@@ -40,7 +43,10 @@ STATE_COLUMNS = (
 )
 """The columns that change, in the order in which every statement has them."""
 
-HOLDER, QUEUED, PINS = map(STATE_COLUMNS.index, ("holder", "queued", "pins"))
+HOLDER, EXPIRY, ENDING, OFFER, QUEUED, PINS = map(
+    STATE_COLUMNS.index, ("holder", "expiry", "ending", "offer_start", "queued", "pins")
+)
+"""Where some of them are."""
 
 
 @lru_cache(maxsize=65536)
@@ -87,7 +93,8 @@ def to_state(
     ) = row
     tenure = offer = None
     if offer_start is not None:
-        offer = Offer(ClaimId(offer_start, offer_number), holder, term, granted_at, expiry)
+        claim = ClaimId(offer_start, offer_number)
+        offer = Offer(claim, holder, term, granted_at, expiry, bool(watched))
     elif holder is not None:
         tenure = Tenure(holder, term, granted_at, duration, expiry, ending, bool(watched))
     return LeaseState(
@@ -124,7 +131,8 @@ def to_row(state: LeaseState) -> tuple[Any, ...]:
         )
     elif offer is not None:
         _check_term(state, offer.term)
-        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, 0, *offer.claim)
+        renewed = int(offer.renewed)
+        who = (offer.holder, offer.made_at, None, offer.lapses_at, None, renewed, *offer.claim)
     return (
         state.term,
         *who,

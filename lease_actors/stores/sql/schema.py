@@ -7,6 +7,8 @@ test holds that the revisions lead to the very same.
 
 from __future__ import annotations
 
+import uuid
+
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
 
@@ -14,7 +16,13 @@ from lease_actors.errors import StoreError
 from lease_actors.stores.sql.dialects import Dialect
 from lease_actors.stores.sql.tables import REVISIONS, Tables, seeds
 
-__all__ = ["check_columns", "check_schema", "create_schema", "upgrade_schema"]
+__all__ = [
+    "check_columns",
+    "check_schema",
+    "create_schema",
+    "identity_of",
+    "upgrade_schema",
+]
 
 
 def create_schema(connection: sa.Connection, dialect: Dialect) -> None:
@@ -72,6 +80,18 @@ def upgrade_schema(connection: sa.Connection, dialect: Dialect) -> str:
     migrate(connection, dialect.tables, REVISIONS[-1])
     dialect.commit(connection)
     return version
+
+
+def identity_of(connection: sa.Connection, dialect: Dialect) -> str:
+    """What tells these tables from any others of the same names; drawn now, if it was not yet."""
+    meta = dialect.tables.meta
+    ask = sa.select(meta.c.value).where(meta.c.name == "identity")
+    if not connection.execute(ask).scalar():
+        draw = meta.update().values(value=uuid.uuid4().hex)
+        dialect.begin(connection)
+        connection.execute(draw.where(meta.c.name == "identity", meta.c.value == ""))
+        dialect.commit(connection)
+    return str(connection.execute(ask).scalar())
 
 
 def check_columns(connection: sa.Connection, dialect: Dialect) -> None:

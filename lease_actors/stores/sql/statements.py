@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lease_actors.stores.sql.compiled import Compiler, arg
+from lease_actors.stores.sql.many import add_for_each, delete, insert, update
 from lease_actors.stores.sql.rows import STATE_COLUMNS
 from lease_actors.stores.sql.tables import Tables
 
@@ -29,11 +30,17 @@ class Statements:
         self._compile = Compiler(dialect)
         self._add_starts()
         self._add_reads()
+        self._add_tenures()
         self._add_windows()
         self._add_writes()
         self._add_pruning()
 
     def _add_starts(self) -> None:
+        if self._clock is not None:
+            # Whether tenures that end are recorded is asked along with it: it costs no round trip.
+            meta = self._tables.meta
+            setting = sa.select(meta.c.value).where(meta.c.name == "history").scalar_subquery()
+            self.now = self._compile(sa.select(self._clock, setting))
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(
@@ -67,15 +74,20 @@ class Statements:
         compile, t = self._compile, self._tables
         leases, pins, floor = t.leases, t.pins, t.floor
         state = [leases.c[name] for name in STATE_COLUMNS]
-        self.lock_leases = compile.sized(
-            lambda items: (
-                sa.select(leases.c.id, leases.c.key_hash, *state)
-                .where(leases.c.key_hash.in_(items))
-                .order_by(leases.c.key_hash)
-                .with_for_update()
-            )
+
+        def rows_of(items: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
+            columns = sa.select(leases.c.id, leases.c.key_hash, *state)
+            return columns.where(leases.c.key_hash.in_(items)).order_by(leases.c.key_hash)
+
+        self.lock_leases = compile.sized(lambda items: rows_of(items).with_for_update())
+        self.lock_free_leases = compile.sized(
+            lambda items: rows_of(items).with_for_update(skip_locked=True)
         )
-        self.lock_floor = compile(sa.select(floor.c.term).with_for_update(read=True))
+        term = sa.select(floor.c.term)
+        self.lock_floor = compile(term.with_for_update(read=True))
+        # MySQL has no spelling for shared and skipping that MariaDB knows, too.
+        shared = compile.name not in ("mysql", "mariadb")
+        self.lock_free_floor = compile(term.with_for_update(read=shared, skip_locked=True))
         self.floor = compile(sa.select(floor.c.term))
         self.ids = compile.sized(
             lambda items: sa.select(leases.c.key_hash, leases.c.id).where(
@@ -119,6 +131,46 @@ class Statements:
         )
         self.list_all = compile(
             snapshot.add_columns(leases.c.namespace, leases.c.model).where(something_stands)
+        )
+
+    def _add_tenures(self) -> None:
+        """The standing terms. PostgreSQL's FOR NO KEY UPDATE passes by foreign keys' checks."""
+        compile, t = self._compile, self._tables
+        tenure, leases = t.tenure, t.leases
+        self.lock_tenures = compile.sized(
+            lambda items: (
+                sa.select(tenure.c.lease_id)
+                .where(tenure.c.lease_id.in_(items))
+                .with_for_update(skip_locked=True, key_share=True)
+            )
+        )
+        held = leases.c.holder.is_not(None) & leases.c.offer_start.is_(None)
+        now = _ZERO if self._clock is None else self._clock  # without a clock nobody asks ahead
+        overdue = (leases.c.pins == _ZERO) & (leases.c.expiry <= now)
+
+        def terms_of(items: list[sa.BindParameter[Any]], *which: Any) -> Any:
+            ids = sa.select(leases.c.id).where(leases.c.key_hash.in_(items), *which)
+            terms = sa.select(tenure.c.lease_id).where(tenure.c.lease_id.in_(ids))
+            return terms.with_for_update(skip_locked=True, key_share=True, of=tenure)
+
+        # For whoever asks before it has seen the rows: at least those that can change.
+        self.lock_terms = compile.sized(terms_of)
+        self.lock_unsure_terms = compile.sized(
+            lambda items: terms_of(items, ~held | leases.c.ending.is_not(None) | overdue)
+        )
+        self.newest_tenure = compile(sa.select(sa.func.max(tenure.c.lease_id)))
+        self.drop_tenure = delete(compile, tenure, "lease_id")
+        orphan = tenure.outerjoin(leases, leases.c.id == tenure.c.lease_id)
+        self.orphans = compile(
+            sa.select(tenure.c.lease_id)
+            .select_from(orphan)
+            .where(
+                tenure.c.lease_id > arg("after"),
+                tenure.c.lease_id <= arg("upto"),
+                leases.c.id.is_(None),
+            )
+            .limit(arg("limit")),
+            *("after", "upto", "limit"),
         )
 
     def _add_windows(self) -> None:
@@ -165,18 +217,17 @@ class Statements:
 
     def _add_writes(self) -> None:
         compile, t = self._compile, self._tables
-        added = ("key_hash", "scope", "namespace", "model", "lease", *STATE_COLUMNS)
-        self.add_lease = compile(t.leases.insert().values({n: arg(n) for n in added}), *added)
-        self.update_lease = compile(
-            t.leases.update()
-            .values({n: arg(n) for n in STATE_COLUMNS})
-            .where(t.leases.c.id == arg("id")),
-            *(*STATE_COLUMNS, "id"),
+        names = ("key_hash", "scope", "namespace", "model", "lease", *STATE_COLUMNS)
+        self.add_lease = insert(compile, t.leases, *names)
+        self.update_lease = update(compile, t.leases, "id", *STATE_COLUMNS)
+        self.add_waiter = insert(compile, t.queue)
+        self.drop_waiter = delete(compile, t.queue, "lease_id", "place")
+        self.add_pin = insert(compile, t.pins)
+        self.drop_pin = delete(compile, t.pins, "lease_id", "entity")
+        self.set_tenure = update(compile, t.tenure, "lease_id", "term")
+        self.add_tenure = add_for_each(
+            compile, t.tenure, "term", t.leases.c.key_hash, t.leases.c.id
         )
-        self.add_waiter = _insert(compile, t.queue)
-        self.drop_waiter = _delete(compile, t.queue, "lease_id", "place")
-        self.add_pin = _insert(compile, t.pins)
-        self.drop_pin = _delete(compile, t.pins, "lease_id", "entity")
 
     def _add_pruning(self) -> None:
         compile, t = self._compile, self._tables
@@ -189,7 +240,7 @@ class Statements:
             .with_for_update(skip_locked=True),
             *("after", "limit"),
         )
-        self.drop_lease = _delete(compile, leases, "id")
+        self.drop_lease = delete(compile, leases, "id")
         self.raise_floor = compile(
             floor.update().values(term=arg("term")).where(floor.c.term < arg("term")), "term"
         )
@@ -201,14 +252,5 @@ class Statements:
             .limit(arg("limit")),
             *("before", "limit"),
         )
-        self.drop_start = _delete(compile, starts, "id", "seen")
-        self.drop_absence = _delete(compile, t.absences, "start_id")
-
-
-def _insert(compile: Compiler, table: sa.Table) -> Any:
-    names = [c.name for c in table.columns]
-    return compile(table.insert().values({n: arg(n) for n in names}), *names)
-
-
-def _delete(compile: Compiler, table: sa.Table, *names: str) -> Any:
-    return compile(table.delete().where(*(table.c[n] == arg(n) for n in names)), *names)
+        self.drop_start = delete(compile, starts, "id", "seen")
+        self.drop_absence = delete(compile, t.absences, "start_id")

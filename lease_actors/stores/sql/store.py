@@ -1,14 +1,12 @@
 """A store in a SQL database.
 
-Statement by statement, a batch is: its number into the row of its start; the lease rows,
-locked, in one order for everybody; queues and pins; the time; the decision; what changed;
-commit. Every connection is back in its pool, in no transaction, when a call returns.
+Every connection is back in its pool, in no transaction, when a call returns.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,17 +14,18 @@ import sqlalchemy as sa
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure, Waiter
-from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek, StartUnknown
+from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
+from lease_actors.stores.sql.batches import Batches
 from lease_actors.stores.sql.dialects import Dialect, Options
+from lease_actors.stores.sql.guard import Guards
 from lease_actors.stores.sql.history import History
-from lease_actors.stores.sql.load import load
 from lease_actors.stores.sql.pruning import prune_history, prune_leases, prune_starts
-from lease_actors.stores.sql.rows import digest, scope_of, to_state, to_waiter
-from lease_actors.stores.sql.schema import check_schema, create_schema
+from lease_actors.stores.sql.schema import check_schema, create_schema, identity_of
+from lease_actors.stores.sql.snapshots import Snapshots
 from lease_actors.stores.sql.statements import Statements
+from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
-from lease_actors.stores.sql.write import Writes
 
 __all__ = ["SqlStore"]
 
@@ -41,7 +40,9 @@ class SqlStore:
     ``open`` if they are missing. ``table_prefix`` and ``schema`` say how and where they are
     named. For an engine of the store's own: ``busy_timeout``, the seconds that a batch waits
     for another writer of the same file; ``synchronous``, SQLite's setting of that name (less
-    than ``FULL`` may give a lease twice after a power failure).
+    than ``FULL`` may give a lease twice after a power failure); ``lock_timeout``, the seconds that
+    a batch waits for a row of a server's that somebody else has locked; ``reply_timeout``, those
+    after which a connection to a server that says nothing is given up.
     """
 
     def __init__(
@@ -53,9 +54,16 @@ class SqlStore:
         schema: str | None = None,
         busy_timeout: float = 5.0,
         synchronous: str = "FULL",
+        lock_timeout: float = 0.25,
+        reply_timeout: float = 10.0,
     ) -> None:
         url, kind = resolve(url_or_engine)
-        options = Options(busy_timeout=busy_timeout, synchronous=synchronous)
+        options = Options(
+            busy_timeout=busy_timeout,
+            synchronous=synchronous,
+            lock_timeout=lock_timeout,
+            reply_timeout=reply_timeout,
+        )
         owned = not isinstance(url_or_engine, sa.Engine)
         engine = (
             url_or_engine
@@ -63,14 +71,19 @@ class SqlStore:
             else make_engine(url, kind, options)
         )
         tables = make_tables(table_prefix, schema)
-        self._dialect = kind(engine, tables, describe(url), owned=owned)
+        self._dialect = kind(engine, tables, describe(url), options, owned=owned)
         self._engine = self._dialect.adapt(engine)
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
+        self._snapshots = Snapshots(self._statements)
         self._history = History(tables, engine.dialect)
+        self._batches = Batches(self._dialect, self._statements, self._history, self._connection)
+        self._guards = Guards(self._dialect, self._connection)
+        self._identity = ""
         self._create = create_schema
         self._opening = threading.Lock()
+        self._stillness = Stillness()
         self._opened = False
         self._hand = 0  # the id behind which the next pruning goes on
         self._inherited: list[sa.Pool] = []
@@ -104,6 +117,7 @@ class SqlStore:
                 if self._create:
                     create_schema(connection, self._dialect)
                 check_schema(connection, self._dialect)
+                self._identity = identity_of(connection, self._dialect)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
 
@@ -123,15 +137,21 @@ class SqlStore:
                 self._dialect.engine.dispose()
 
     def abandon(self) -> None:
-        """In a forked child: let go of the parent's connections without closing them.
+        """In a forked child: let go of the parent's connections without closing them on a server.
 
         They are kept, unused, to the child's end: were they collected, the server would be
-        told that they are closed, and it has no way of knowing by whom.
+        told that they are closed, and it has no way of knowing by whom. SQLite's are closed: there
+        is no server, and as long as they are open it takes the parent's locks for the child's own.
         """
-        self._inherited.append(self._dialect.engine.pool)
-        self._dialect.engine.dispose(close=False)
+        closing = self._dialect.owned and self._machine_time and self._stillness.reached
         self._opening = threading.Lock()
         self._opened = False
+        if closing:
+            self._dialect.close()
+            self._dialect.engine.dispose()
+        else:
+            self._inherited.append(self._dialect.engine.pool)
+            self._dialect.engine.dispose(close=False)
 
     # -- batches -------------------------------------------------------------------------
 
@@ -139,32 +159,13 @@ class SqlStore:
         """Record a start; asked twice, its batches stay counted."""
         with self._connection() as connection:
             self._dialect.begin(connection)
-            if self._statements.start.one(connection, (start,)) is None:
-                self._statements.add_start.count(connection, (start, 0, *self._seen()))
+            if self._statements.start.one(connection, start) is None:
+                self._statements.add_start.count(connection, start, 0, *self._seen())
             self._dialect.commit(connection)
 
     def apply(self, batch: Batch) -> bool:
         """Apply the batch once, in one transaction; durable when it returns."""
-        dialect, statements = self._dialect, self._statements
-        with self._connection() as connection:
-            dialect.begin(connection)
-            advance = (batch.number, batch.start, *self._seen())
-            if not statements.advance.count(connection, advance):
-                self._look_for(connection, batch.start)
-                dialect.rollback(connection)
-                return False
-            loaded = load(connection, statements, batch.needs)
-            changes = batch.decide(loaded.states, dialect.now(connection))
-            Writes(loaded, changes).run(connection, statements)
-            self._history.record(connection, changes.ended)
-            if changes.notices:
-                dialect.notify(connection, batch.start, changes.notices)
-            dialect.commit(connection)
-            return True
-
-    def _look_for(self, connection: sa.Connection, start: str) -> None:
-        if self._statements.start.one(connection, (start,)) is None:
-            raise StartUnknown(f"start {start!r} is not recorded in {self._dialect.place}")
+        return self._batches.apply(batch)
 
     def _seen(self) -> tuple[Instant, ...]:
         """The time as an argument, where the database does not put in its own."""
@@ -182,72 +183,45 @@ class SqlStore:
     def get(self, key: Key) -> tuple[LeaseState, Instant]:
         """A snapshot of one lease, and the time."""
         with self._connection() as connection:
-            rows = self._statements.get.rows(connection, (digest(key),))
-            if rows:
-                [state] = _snapshots(key.namespace, key.model_uuid, rows)
-            else:
-                state = LeaseState(key, self._statements.floor.one(connection))
-            return state, self._dialect.now(connection)
+            return self._snapshots.get(connection, key), self._dialect.now(connection)
 
     def leases(
         self, namespace: str | None, model_uuid: str | None
     ) -> tuple[list[LeaseState], Instant]:
         """The leases there, or everywhere, that have a tenure, an offer or pins."""
-        if namespace is None or model_uuid is None:
-            return self._leases_everywhere()
-        place = (scope_of(namespace, model_uuid), namespace, model_uuid)
         with self._connection() as connection:
-            rows = self._statements.list.rows(connection, place)
-            return list(_snapshots(namespace, model_uuid, rows)), self._dialect.now(connection)
-
-    def _leases_everywhere(self) -> tuple[list[LeaseState], Instant]:
-        places: dict[tuple[str, str], list[Sequence[Any]]] = {}
-        with self._connection() as connection:
-            for *row, namespace, model in self._statements.list_all.rows(connection, ()):
-                places.setdefault((namespace, model), []).append(row)
-            states = [s for place, rows in places.items() for s in _snapshots(*place, rows)]
+            states = self._snapshots.leases(connection, namespace, model_uuid)
             return states, self._dialect.now(connection)
 
     def waiting(self, key: Key) -> list[Waiter]:
         """The whole queue of one lease, in order."""
         with self._connection() as connection:
-            rows = self._statements.waiting.rows(connection, (digest(key),))
-            return [to_waiter(row) for row in rows]
+            return self._snapshots.waiting(connection, key)
 
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
         """What concerns that start: the offers to it, these leases, whether it is absent."""
-        statements = self._statements
         with self._connection() as connection:
-            offers = [
-                (state.key, state.offer)
-                for row in statements.offers.rows(connection, (start,))
-                if (state := to_state(Key(*row[:3]), row[3:])).offer is not None
-            ]
-            states = self._peek_states(connection, keys)
-            absent = statements.absent.one(connection, (start,)) is not None
-            return Peek(offers, states, absent, self._dialect.now(connection))
-
-    def _peek_states(self, connection: sa.Connection, keys: Sequence[Key]) -> list[LeaseState]:
-        rows = list(self._statements.peek.run(connection, [digest(key) for key in keys]))
-        found: dict[bytes, list[Sequence[Any]]] = {}
-        for *row, key_hash in rows:
-            found.setdefault(bytes(key_hash), []).append(row)
-        states: list[LeaseState] = []
-        for key in keys:
-            there = found.get(digest(key))
-            states += (
-                _snapshots(key.namespace, key.model_uuid, there) if there else [LeaseState(key)]
-            )
-        return states
+            return self._snapshots.peek(connection, start, keys, self._dialect.now)
 
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since."""
-        with self._failures():
+        with self._stillness, self._failures():
             return self._dialect.version()
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
         """Hear the notices of other starts, where the database can pass them on."""
         return self._dialect.listen(start, heard)
+
+    def guard(
+        self,
+        connection_or_session: Any,
+        key: Key,
+        holder: str,
+        term: int,
+        certain: Callable[[], bool],
+    ) -> None:
+        """Make the user's own transaction depend on that tenure (see ``Guards.guard``)."""
+        self._guards.guard(connection_or_session, self._identity, key, holder, term, certain)
 
     # -- the history ---------------------------------------------------------------------
 
@@ -276,7 +250,13 @@ class SqlStore:
             self._dialect.begin(connection)
             now = self._dialect.now(connection)
             gone, hand = prune_leases(
-                connection, self._statements, self._history, now - idle_for, self._hand, limit
+                connection,
+                self._statements,
+                self._dialect,
+                self._history,
+                now - idle_for,
+                self._hand,
+                limit,
             )
             prune_starts(connection, self._statements, now, limit)
             self._dialect.commit(connection)
@@ -295,7 +275,8 @@ class SqlStore:
         or as a ``StoreError``.
         """
         self._dialect.check_place()
-        with self._failures():
+        with self._stillness, self._failures():
+            pool = self._dialect.engine.pool
             connection = self._engine.connect()
             try:
                 yield connection
@@ -304,8 +285,14 @@ class SqlStore:
                 raise
             finally:
                 connection.close()
+                if pool is not self._dialect.engine.pool and pool not in self._inherited:
+                    pool.dispose()  # it was given up meanwhile, and nobody else will look there
 
     def _undo(self, connection: sa.Connection, error: BaseException) -> None:
+        if self._dialect.is_lost(error):
+            connection.invalidate()
+            if self._dialect.owned:  # those in the pool have gone with it
+                self._dialect.engine.dispose()
         if connection.invalidated:
             return
         try:
@@ -325,16 +312,3 @@ class SqlStore:
             if failure is None:
                 raise
             raise failure from error
-
-
-def _snapshots(
-    namespace: str, model_uuid: str, rows: Iterable[Sequence[Any]]
-) -> Iterator[LeaseState]:
-    """One state for each lease, from rows that have one pin, or none, each; in order."""
-    leases: dict[str, tuple[Sequence[Any], list[str]]] = {}
-    for row in rows:
-        _, pins = leases.setdefault(row[0], (row[2:], []))
-        if row[1] is not None:
-            pins.append(row[1])
-    for lease, (columns, pins) in leases.items():
-        yield to_state(Key(namespace, model_uuid, lease), columns, tuple(pins))

@@ -16,6 +16,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
 
 from lease_actors.errors import NotValid
 
@@ -78,7 +79,8 @@ def _leases(table: Any, prefix: str) -> sa.Table:
     * held: ``holder``, ``granted_at``, ``duration``, ``expiry`` (and ``ending``) are the
       tenure's, ``term`` is its term;
     * offered: ``offer_start`` and ``offer_number`` name the claim; ``holder``, ``granted_at``
-      and ``expiry`` say to whom, since when, and when the offer lapses;
+      and ``expiry`` say to whom, since when, and when the offer lapses; ``watched``, that it
+      was made once more;
     * free: all of these are NULL.
     """
     columns = [
@@ -175,10 +177,14 @@ def _version(table: Any, prefix: str) -> sa.Table:
 
 
 def seeds(tables: Tables) -> list[sa.Insert]:
-    """The rows that there are from the beginning, the version last: with it, it is all there."""
+    """The rows that there are from the beginning, the version last: with it, it is all there.
+
+    The identity, which tells these tables from any others, is drawn by the first who opens them.
+    """
     return [
         tables.floor.insert().values(id=1, term=0),
         tables.meta.insert().values(name="history", value="off 0"),
+        tables.meta.insert().values(name="identity", value=""),
         tables.version.insert().values(version_num=REVISIONS[-1]),
     ]
 
@@ -244,7 +250,15 @@ def _name() -> sa.types.TypeEngine[str]:
         sa.String(255)
         .with_variant(sa.String(255, collation="BINARY"), "sqlite")
         .with_variant(sa.String(255, collation="C"), "postgresql")
-        .with_variant(
-            mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
-        )
+        .with_variant(_ExactName(255), "mysql", "mariadb")
     )
+
+
+class _ExactName(mysql.VARCHAR):
+    """Of MariaDB's and MySQL's collations by code point the one that heeds trailing spaces."""
+
+
+@compiles(_ExactName, "mysql", "mariadb")
+def _exact_name(kind: _ExactName, compiler: Any, **_: Any) -> str:
+    nopad = "utf8mb4_nopad_bin" if compiler.dialect.is_mariadb else "utf8mb4_0900_bin"
+    return f"VARCHAR({kind.length}) CHARACTER SET utf8mb4 COLLATE {nopad}"

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from lease_actors.core.model import Key, LeaseState, Waiter
 from lease_actors.stores.base import Changes
-from lease_actors.stores.sql.load import Loaded
+from lease_actors.stores.sql.compiled import Call
+from lease_actors.stores.sql.load import Loader
 from lease_actors.stores.sql.rows import digest, scope_of, to_row
 from lease_actors.stores.sql.statements import Statements
 
@@ -19,7 +20,10 @@ _Rows = list[tuple[Any, ...]]
 
 
 class Writes:
-    """The rows that a batch's changes come to, gathered so that each table is written at once."""
+    """The rows that a batch's changes come to, gathered so that each table is written at once.
+
+    ``terms``: ``tenure`` is kept in step.
+    """
 
     __slots__ = (
         "_absent",
@@ -28,11 +32,12 @@ class Writes:
         "_off",
         "_on",
         "_pinned",
+        "_terms",
         "_unpinned",
         "_updates",
     )
 
-    def __init__(self, loaded: Loaded, changes: Changes) -> None:
+    def __init__(self, loaded: Loader, changes: Changes, *, terms: bool) -> None:
         self._loaded = loaded
         self._absent = changes.absent
         self._created: list[LeaseState] = []
@@ -41,10 +46,18 @@ class Writes:
         self._off: _Rows = []
         self._pinned: _Rows = []
         self._unpinned: _Rows = []
+        self._terms: _Rows | None = [] if terms else None
         for state in changes.states:
             before = loaded.states[state.key]
             if state is not before:
                 self._add(before, state)
+        # In one order for everybody: two that make the same rows would wait for each other.
+        self._created.sort(key=lambda state: digest(state.key))
+
+    @property
+    def created(self) -> list[Key]:
+        """The leases that get a row."""
+        return [state.key for state in self._created]
 
     def _add(self, before: LeaseState, state: LeaseState) -> None:
         found = self._loaded.found.get(state.key)
@@ -55,6 +68,8 @@ class Writes:
         columns = to_row(state)
         if columns != found.columns:
             self._updates.append((*columns, found.id))
+        if self._terms is not None and _standing(state) != _standing(before):
+            self._terms.append((_standing(state), found.id))
         if state.queue is not before.queue:
             self._queue(found.id, before.queue, state.queue)
         if state.pins is not before.pins:
@@ -73,28 +88,36 @@ class Writes:
         self._pinned += [(lease, entity) for entity in sorted(now - was)]
         self._unpinned += [(lease, entity) for entity in sorted(was - now)]
 
-    def run(self, connection: sa.Connection, statements: Statements) -> None:
-        """Write it all."""
-        if self._created:
-            self._create(connection, statements)
-        statements.update_lease.many(connection, self._updates)
-        statements.drop_waiter.many(connection, self._off)
-        statements.add_waiter.many(connection, self._on)
-        statements.drop_pin.many(connection, self._unpinned)
-        statements.add_pin.many(connection, self._pinned)
-        for start in sorted(self._absent):
-            if not statements.mark_absent.count(connection, (start,)):
-                statements.add_absent.count(connection, (start,))
-
-    def _create(self, connection: sa.Connection, statements: Statements) -> None:
-        statements.add_lease.many(connection, [_lease_row(state) for state in self._created])
+    def calls(self, connection: sa.Connection, statements: Statements) -> list[Call]:
+        """The statements that write it all; what they need to know is asked for first."""
+        calls = statements.add_lease.calls([_lease_row(state) for state in self._created])
+        if self._terms is not None:
+            born = [(_standing(state), digest(state.key)) for state in self._created]
+            calls += statements.add_tenure.calls(born)
+            calls += statements.set_tenure.calls(self._terms)
         tied = {digest(s.key): s for s in self._created if s.queue or s.pins}
-        if not tied:
-            return
-        for key_hash, lease in statements.ids.run(connection, sorted(tied)):
-            state = tied[key_hash]
-            self._queue(lease, (), state.queue)
-            self._pins(lease, (), state.pins)
+        if tied:
+            for call in calls:
+                call.run(connection)
+            calls = []
+            for key_hash, lease in statements.ids.run(connection, sorted(tied)):
+                state = tied[bytes(key_hash)]
+                self._queue(lease, (), state.queue)
+                self._pins(lease, (), state.pins)
+        calls += statements.update_lease.calls(self._updates)
+        calls += statements.drop_waiter.calls(self._off)
+        calls += statements.add_waiter.calls(self._on)
+        calls += statements.drop_pin.calls(self._unpinned)
+        calls += statements.add_pin.calls(self._pinned)
+        for start in sorted(self._absent):
+            if not statements.mark_absent.count(connection, start):
+                calls.append(statements.add_absent.call(start))
+        return calls
+
+
+def _standing(state: LeaseState) -> int:
+    """What a guard is told: the term of the tenure, 0 if there is none."""
+    return state.tenure.term if state.tenure is not None else 0
 
 
 def _lease_row(state: LeaseState) -> tuple[Any, ...]:

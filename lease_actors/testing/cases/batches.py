@@ -107,7 +107,7 @@ class StateCases:
         self.check_kept(store, LeaseState(KEY, 12, tenure, last_place=3, pins=("a", "b")))
 
     def test_an_offer_is_kept(self, store: Store) -> None:
-        offer = Offer(ClaimId("f" * 32, 2**40), "holder", 7, 1_000_001, 6_000_001)
+        offer = Offer(ClaimId("f" * 32, 2**40), "holder", 7, 1_000_001, 6_000_001, True)
         self.check_kept(store, LeaseState(KEY, 7, offer=offer))
 
     @pytest.mark.parametrize("ended", ["released", "expired", "revoked", "handed over"])

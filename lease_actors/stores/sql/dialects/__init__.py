@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from lease_actors.stores.sql.dialects.base import Dialect, Options
+from lease_actors.stores.sql.dialects.base import Dialect, LockedElsewhere, Options, Taken
+from lease_actors.stores.sql.dialects.mysql import MysqlDialect
+from lease_actors.stores.sql.dialects.postgresql import PostgresqlDialect
 from lease_actors.stores.sql.dialects.sqlite import SqliteDialect
 
-__all__ = ["Dialect", "Options", "SqliteDialect"]
+__all__ = [
+    "Dialect",
+    "LockedElsewhere",
+    "MysqlDialect",
+    "Options",
+    "PostgresqlDialect",
+    "SqliteDialect",
+    "Taken",
+]

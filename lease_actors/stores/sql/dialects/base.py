@@ -14,9 +14,18 @@ from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Notice
 from lease_actors.errors import StoreError
 from lease_actors.stores.base import Heard, Listener, StorePassing
+from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.tables import Tables
 
-__all__ = ["Dialect", "Options"]
+__all__ = ["Dialect", "LockedElsewhere", "Options", "Taken"]
+
+
+class LockedElsewhere(StorePassing):
+    """Somebody else keeps a row locked for longer than anybody waits."""
+
+
+class Taken(StorePassing):
+    """Somebody else has just made that row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +34,8 @@ class Options:
 
     busy_timeout: float = 5.0
     synchronous: str = "FULL"
+    lock_timeout: float = 0.25
+    reply_timeout: float = 10.0
 
 
 class Dialect(ABC):
@@ -37,11 +48,25 @@ class Dialect(ABC):
     """Whether ``tenure`` is kept and locked, so that guards and batches pass each other by.
     Where a guard is a plain write, nothing of it is ever seen."""
 
-    def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
+    names: ClassVar[tuple[str, ...]]
+    """What SQLAlchemy calls this kind of database."""
+
+    asks_ahead: ClassVar[bool] = False
+    """Whether a round trip saved is worth a statement that may find nothing to do."""
+
+    def __init__(
+        self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
+    ) -> None:
         self.engine = engine
         self.tables = tables
         self.place = place
+        self.options = options
         self.owned = owned
+
+    @classmethod
+    def complete(cls, url: sa.URL) -> sa.URL:
+        """The URL with what it leaves open."""
+        return url
 
     @classmethod  # noqa: B027
     def check_url(cls, url: sa.URL) -> None:
@@ -79,6 +104,20 @@ class Dialect(ABC):
         """Begin the transaction that makes the tables; only one process has it at a time."""
         self.begin(connection)
 
+    def opening(self, connection: sa.Connection) -> list[Call]:
+        """Begin the transaction of a batch, or say what does, to be sent with what comes next."""
+        self.begin(connection)
+        return []
+
+    def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
+        """Run these in order, and return their cursors; in one round trip where that can be."""
+        return [call.run(connection) for call in calls]
+
+    def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
+        """Run these, and commit."""
+        self.together(connection, calls)
+        self.commit(connection)
+
     @abstractmethod
     def commit(self, connection: sa.Connection) -> None:
         """Commit; ``StorePassing`` if nobody can say whether it was."""
@@ -102,8 +141,9 @@ class Dialect(ABC):
         one is to be had."""
         return None
 
-    def notify(self, connection: sa.Connection, start: str, notices: Sequence[Notice]) -> None:  # noqa: B027
-        """Tell the listeners of other starts, once this transaction is committed."""
+    def notify(self, start: str, notices: Sequence[Notice]) -> list[Call]:
+        """What tells the listeners of other starts, once this transaction is committed."""
+        return []
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
         """Hear what other starts tell; None: nobody can here."""
@@ -130,3 +170,30 @@ class Dialect(ABC):
         if lost or driver_error is None:
             return StorePassing(f"the connection to {self.place} was lost")
         return self.classify(driver_error)
+
+    def is_lost(self, error: BaseException) -> bool:
+        """Does the error mean that the connection is gone, and others of the pool with it?"""
+        return False
+
+    # -- guards: on connections of the user's ----------------------------------------------
+
+    def is_same_place(self, connection: sa.Connection) -> bool:
+        """Is it no copy that the connection leads to?"""
+        return True
+
+    def reads_lock(self, connection: sa.Connection) -> bool:
+        """Does a plain SELECT in that transaction lock what it reads?"""
+        return False
+
+    def may_pass(self, error: exc.DBAPIError) -> bool:
+        """Does that error say nothing of the tables?"""
+        return isinstance(self.failure(error), StorePassing)
+
+    @abstractmethod
+    def is_read_only(self, error: BaseException) -> bool:
+        """Was something refused because the transaction, or the server, may not write?"""
+
+    def serialization_failure(self, dbapi: Any, text: str) -> BaseException:
+        """What the driver raises when a transaction cannot be put in order with the others."""
+        error: BaseException = dbapi.OperationalError(text)
+        return error

@@ -43,12 +43,15 @@ _ADVICE = {
 class SqliteDialect(Dialect):
     """A file on this machine. A guard is a write here: it keeps every batch out until it ends."""
 
+    names = ("sqlite",)
     _time: MachineTime | None = None
     _file: str = ""
     _identity: tuple[int, int] | None = None
 
-    def __init__(self, engine: sa.Engine, tables: Tables, place: str, *, owned: bool) -> None:
-        super().__init__(engine, tables, place, owned=owned)
+    def __init__(
+        self, engine: sa.Engine, tables: Tables, place: str, options: Options, *, owned: bool
+    ) -> None:
+        super().__init__(engine, tables, place, options, owned=owned)
         self._file = _path(engine.url)
         self._watching = threading.Lock()
         self._watch: Any = None
@@ -100,8 +103,8 @@ class SqliteDialect(Dialect):
             raise StoreError(f"cannot open {self.place}: there is no directory {directory!r}")
         if self._file and not create and not os.path.exists(self._file):
             raise StoreError(
-                f"cannot open {self.place}: there is no such file; 'lease-actors db init' or"
-                " create_schema=True makes it, and so does Manager.open"
+                f"cannot open {self.place}: there is no such file; create_schema=True makes it,"
+                " and so does Manager.open"
             )
         if self._identity is not None and self._identity != _identity(self._file):
             self.engine.dispose()  # those connections lead to a file without a name
@@ -178,9 +181,10 @@ class SqliteDialect(Dialect):
         """``PRAGMA data_version``, on one connection that is kept for it and writes nothing."""
         with self._watching:
             if self._watch is None:
-                self._watch = self.engine.raw_connection()
-                self._watch.detach()
-            row = self._watch.dbapi_connection.execute("PRAGMA data_version").fetchone()
+                pooled = self.engine.raw_connection()
+                self._watch = pooled.driver_connection
+                pooled.detach()  # ours from now on
+            row = self._watch.execute("PRAGMA data_version").fetchone()
         return int(row[0])
 
     def close(self) -> None:
@@ -203,6 +207,16 @@ class SqliteDialect(Dialect):
         if self._time is None:
             raise StoreError(f"cannot tell the time of {self.place}: open(clock) the store first")
         return self._time.now()
+
+    # -- guards --------------------------------------------------------------------------
+
+    def is_same_place(self, connection: sa.Connection) -> bool:
+        rows = connection.exec_driver_sql("PRAGMA database_list").fetchall()
+        file = next(str(row[2] or "") for row in rows if row[1] == "main")
+        return _identity(file) is not None and _identity(file) == self._identity
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return _code(error) & 0xFF == _READONLY
 
     # -- failures ------------------------------------------------------------------------
 

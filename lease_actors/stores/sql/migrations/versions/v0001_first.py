@@ -47,7 +47,13 @@ def upgrade(op: Operations, prefix: str, schema: str | None) -> None:
         sa.Column("value", sa.String(255), nullable=False),
     )
     op.bulk_insert(floor, [{"id": 1, "term": 0}])
-    op.bulk_insert(meta, [{"name": "history", "value": "off 0"}])
+    op.bulk_insert(
+        meta,
+        [
+            {"name": "history", "value": "off 0"},
+            {"name": "identity", "value": ""},
+        ],
+    )
 
 
 _CLUSTERED: dict[str, Any] = {"sqlite_with_rowid": False}

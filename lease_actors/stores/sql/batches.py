@@ -1,0 +1,151 @@
+"""Batches: each applied once, in one transaction, past rows that somebody else keeps locked.
+
+Statement by statement, a batch is: its number into the row of its start; the lease rows,
+locked, in one order for everybody; the time; queues, pins and terms; the decision; what
+changed; commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from itertools import islice
+
+import sqlalchemy as sa
+
+from lease_actors.core.model import Instant, Key
+from lease_actors.stores.base import Batch, StartUnknown
+from lease_actors.stores.sql.dialects import Dialect, LockedElsewhere, Taken
+from lease_actors.stores.sql.history import History
+from lease_actors.stores.sql.load import Loader
+from lease_actors.stores.sql.statements import Statements
+from lease_actors.stores.sql.write import Writes
+
+__all__ = ["Batches"]
+
+_TRIES = 5
+"""So many transactions at most for one attempt at a batch."""
+
+
+class Batches:
+    """Applies the batches of one store."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        statements: Statements,
+        history: History,
+        connect: Callable[[], AbstractContextManager[sa.Connection]],
+    ) -> None:
+        self._dialect, self._statements, self._history = dialect, statements, history
+        self._connect = connect
+        self._stuck: frozenset[Key] = frozenset()
+        """Rows that were locked for longer than anybody waits, when last seen: the batches that
+        want them do not wait again, until they are found free."""
+
+    def apply(self, batch: Batch) -> bool:
+        """Apply the batch once; durable when it returns."""
+        wary = set(self._stuck.intersection(batch.needs))
+        hopeless: set[Key] = set()
+        for left in range(_TRIES - 1, -1, -1):
+            attempt = _Attempt(
+                self._dialect, self._statements, self._history, batch, wary, hopeless
+            )
+            try:
+                with self._connect() as connection:
+                    applied = attempt.apply(connection)
+            except Taken:
+                # Somebody else has just made a row that we found missing. Now it is there.
+                if not left:
+                    raise
+            except LockedElsewhere:
+                if not left:
+                    raise
+                if attempt.created:
+                    # Somebody else makes one of these rows just now, and does not come to an end.
+                    hopeless |= set(attempt.created)
+                elif wary == set(batch.needs):
+                    raise
+                else:
+                    wary = set(batch.needs)
+            else:
+                self._note(wary, attempt.elsewhere)
+                return applied
+        raise AssertionError("unreachable")
+
+    def _note(self, wary: Iterable[Key], elsewhere: Iterable[Key]) -> None:
+        if wary or elsewhere:
+            self._stuck = self._stuck.difference(wary).union(elsewhere)
+
+
+class _Attempt:
+    """One transaction."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        statements: Statements,
+        history: History,
+        batch: Batch,
+        wary: set[Key],
+        hopeless: set[Key],
+    ) -> None:
+        self.created: list[Key] = []
+        """The rows that it tried to make."""
+        needs = {k: n for k, n in batch.needs.items() if k not in hopeless}
+        self._loader = Loader(dialect, statements, needs, wary)
+        self._hopeless = hopeless
+        self._dialect, self._statements, self._batch = dialect, statements, batch
+        self._history = history
+        self._recording: str | None = None
+
+    @property
+    def elsewhere(self) -> set[Key]:
+        """The leases that were left out."""
+        return self._loader.elsewhere | self._hopeless
+
+    def apply(self, connection: sa.Connection) -> bool:
+        """Load, let decide, write, commit."""
+        now = self._begin(connection)
+        if now is None:
+            self._look_for_start(connection)
+            self._dialect.rollback(connection)
+            return False
+        self._loader.load(connection, now)
+        changes = self._batch.decide(self._loader.states, now)
+        writes = Writes(self._loader, changes, terms=self._dialect.locks_tenures)
+        self.created = writes.created
+        calls = writes.calls(connection, self._statements)
+        calls += self._history.calls(connection, changes.ended, self._recording)
+        if changes.notices:
+            calls += self._dialect.notify(self._batch.start, changes.notices)
+        self._dialect.finish(connection, calls)
+        return True
+
+    def _begin(self, connection: sa.Connection) -> Instant | None:
+        """Write the number, lock the rows, read the time; None if the number was there before."""
+        dialect, statements, batch = self._dialect, self._statements, self._batch
+        server = dialect.clock_expression() is not None
+        seen = () if server else (dialect.now(None),)
+        opening = dialect.opening(connection)
+        calls = [*opening, statements.advance.call(batch.number, batch.start, *seen)]
+        locks, terms = self._loader.locks(), self._loader.terms()
+        clock = [statements.now.call()] if server else []
+        answers = iter(dialect.together(connection, [*calls, *locks, *clock, *terms]))
+        if not list(islice(answers, len(calls)))[-1].rowcount:
+            return None
+        for answer in islice(answers, len(locks)):
+            self._loader.see(answer.fetchall())
+        if server:
+            told, self._recording = next(answers).fetchone()
+            now = int(told)
+        else:
+            now = dialect.now(None)
+        for answer in answers:
+            self._loader.see_terms(answer.fetchall())
+        return now
+
+    def _look_for_start(self, connection: sa.Connection) -> None:
+        if self._statements.start.one(connection, self._batch.start) is None:
+            where = self._dialect.place
+            raise StartUnknown(f"start {self._batch.start!r} is not recorded in {where}")

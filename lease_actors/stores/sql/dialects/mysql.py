@@ -1,0 +1,204 @@
+"""MariaDB and MySQL, through PyMySQL or mysqlclient.
+
+On connections of the store's own the isolation level and the limits are set once. On those of an
+engine handed in they are set with each transaction, and put back after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from lease_actors.errors import StoreError
+from lease_actors.stores.base import StorePassing
+from lease_actors.stores.sql.dialects.base import Options
+from lease_actors.stores.sql.dialects.server import ServerDialect, message
+
+__all__ = ["MysqlDialect"]
+
+_SCHEMA_TRIES = 12
+_STATEMENT_SECONDS = 5
+_TAKEN = 1062
+_DEADLOCK = 1213
+_READ_ONLY = frozenset({1290, 1792, 1836})
+_LOCKED = frozenset({1205, 3572})
+_LOST = frozenset({0, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
+_PASSING = _LOST | {
+    1020,  # the record has changed (under innodb_snapshot_isolation)
+    1040,  # too many connections
+    1047,  # a Galera node that is not ready
+    1180,  # an error while committing, in Galera a conflict
+    1203,  # too many connections of this user
+    1206,  # too many locks
+    1213,  # deadlock
+    1290,  # read-only: a replica, just after a fail-over
+    1317,  # interrupted
+    1412,  # the table was changed
+    1637,  # too many transactions
+    1792,  # read-only
+    1836,  # read-only
+    1969,  # the statement took too long
+    2002,
+    2003,
+    3024,
+}
+_ADVICE = {
+    1021: "the disk is full; make room",
+    1044: "this user may not use that database; grant it",
+    1045: "the server does not let this user in; look at its name and password",
+    1049: "there is no such database; create it",
+    1114: "the disk, or the table space, is full; make room",
+    1142: "this user lacks a privilege; grant it, or make the tables as an administrator",
+    1146: "a table is missing; create_schema=True makes them, and so does Manager.open",
+    1273: "the server does not know that collation; MariaDB 10.6 and MySQL 8.0.17 do",
+    1698: "the server does not let this user in; look at its name and password",
+}
+_KEPT, _LOCK = "lease_limits", "lease_lock"
+"""What is to be put back, or given up, when the transaction ends."""
+
+
+class MysqlDialect(ServerDialect):
+    """A MariaDB server of version 10.6 or later, or MySQL 8."""
+
+    names = ("mysql", "mariadb")
+    drivers = ("pymysql", "mysqldb")
+
+    @classmethod
+    def engine_options(cls, options: Options) -> Mapping[str, Any]:
+        patience = max(1, round(options.reply_timeout))
+        return {
+            "isolation_level": "AUTOCOMMIT",
+            "pool_use_lifo": True,
+            "max_overflow": -1,
+            "pool_reset_on_return": None,  # one round trip; every transaction is ended as it is
+            "connect_args": {
+                "charset": "utf8mb4",
+                "connect_timeout": patience,
+                "read_timeout": patience,
+                "write_timeout": patience,
+            },
+        }
+
+    @classmethod
+    def configure(cls, engine: sa.Engine, options: Options) -> None:
+        @event.listens_for(engine, "connect")
+        def set_up(connection: Any, record: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                if _is_mariadb(connection):
+                    cursor.execute(f"SET SESSION {_assignments(_limits(connection, options))}")
+
+    def clock_expression(self) -> sa.ColumnElement[int]:
+        # In UTC, as in local time one hour of the year comes twice.
+        return sa.literal_column(
+            "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))", sa.BigInteger
+        )
+
+    # -- transactions --------------------------------------------------------------------
+
+    def begin(self, connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor:
+            if not self.owned:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            if not self._is_set_up(driver):
+                limits = _limits(driver, self.options)
+                kept = ", ".join(f"@lease_{name} = @@SESSION.{name}" for name in limits)
+                cursor.execute(f"SET {kept}, SESSION {_assignments(limits, ', SESSION ')}")
+                connection.info[_KEPT] = limits
+            cursor.execute("START TRANSACTION")
+
+    def begin_schema(self, connection: sa.Connection) -> None:
+        """DDL commits by itself here: the lock is the session's, and given up at the end."""
+        name = f"{self.place}.{self.tables.metadata.schema}.{self.tables.leases.name}"
+        lock = "lease_" + hashlib.sha256(name.encode()).hexdigest()[:32]
+        ask = f"SELECT GET_LOCK('{lock}', {max(0.5, self.options.reply_timeout / 2)})"
+        for _ in range(_SCHEMA_TRIES):
+            if connection.exec_driver_sql(ask).scalar() == 1:
+                connection.info[_LOCK] = lock
+                self._allow_time(connection, 0)
+                return
+        raise StorePassing(f"{self.place}: somebody else is making the tables")
+
+    def commit(self, connection: sa.Connection) -> None:
+        self._end(connection, "COMMIT")
+
+    def rollback(self, connection: sa.Connection) -> None:
+        self._end(connection, "ROLLBACK")
+
+    def _end(self, connection: sa.Connection, how: str) -> None:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor:
+            cursor.execute(how)
+            if kept := connection.info.pop(_KEPT, None):
+                values = {name: f"@lease_{name}" for name in kept}
+                cursor.execute(f"SET SESSION {_assignments(values, ', SESSION ')}")
+            if lock := connection.info.pop(_LOCK, None):
+                cursor.execute(f"SELECT RELEASE_LOCK('{lock}')")
+                self._allow_time(connection, _STATEMENT_SECONDS)
+
+    def _allow_time(self, connection: sa.Connection, seconds: int) -> None:
+        """So long may a statement take; 0: without limit, as for those that change tables."""
+        driver: Any = connection.connection.driver_connection
+        if self._is_set_up(driver):
+            with driver.cursor() as cursor:
+                cursor.execute(f"SET SESSION max_statement_time = {seconds}")
+
+    def _is_set_up(self, driver: Any) -> bool:
+        # MySQL has no limit on transactions that stand still, only one on connections that do:
+        # that cannot be set for as long as they are in the pool.
+        return self.owned and _is_mariadb(driver)
+
+    # -- guards --------------------------------------------------------------------------
+
+    def reads_lock(self, connection: sa.Connection) -> bool:
+        return connection.get_isolation_level() == "SERIALIZABLE"
+
+    def is_read_only(self, error: BaseException) -> bool:
+        return _code(error) in _READ_ONLY
+
+    def serialization_failure(self, dbapi: Any, text: str) -> BaseException:
+        error: BaseException = dbapi.OperationalError(_DEADLOCK, text)
+        return error
+
+    # -- failures ------------------------------------------------------------------------
+
+    def is_lost(self, error: BaseException) -> bool:
+        return _code(error) in _LOST
+
+    def classify(self, error: BaseException) -> StorePassing | StoreError:
+        code = _code(error)
+        return self.fail(
+            code,
+            message(error),
+            taken=code == _TAKEN,
+            locked=code in _LOCKED,
+            passing=code in _PASSING,
+            advice=_ADVICE.get(code),
+        )
+
+
+def _code(error: BaseException) -> int:
+    """The server's or the driver's number; 0: the driver, of a connection that it has closed."""
+    code = error.args[0] if error.args else 0
+    return code if isinstance(code, int) else -1
+
+
+def _is_mariadb(driver: Any) -> bool:
+    return "MariaDB" in driver.get_server_info()
+
+
+def _limits(driver: Any, options: Options) -> dict[str, Any]:
+    """What a transaction may take, in seconds: for a lock, and standing still."""
+    limits: dict[str, Any] = {"innodb_lock_wait_timeout": max(1, round(options.lock_timeout))}
+    if _is_mariadb(driver):
+        return limits | {"idle_transaction_timeout": 2, "max_statement_time": _STATEMENT_SECONDS}
+    return limits | {"wait_timeout": 2}
+
+
+def _assignments(values: Mapping[str, Any], between: str = ", ") -> str:
+    return between.join(f"{name} = {value}" for name, value in values.items())

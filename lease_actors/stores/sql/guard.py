@@ -1,0 +1,223 @@
+"""Guards: a transaction of the user's own, on the same database, depends on a tenure.
+
+It locks, shared, what the store must lock before it gives the lease away, and the store passes
+by what is locked: so nobody waits for a guard but whoever would take that lease. Where rows
+cannot be locked (SQLite) it writes, and keeps everybody out until it ends.
+
+Here statements run through the user's own connection, whatever its driver and its settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import exc, orm
+
+from lease_actors.core.model import Key
+from lease_actors.errors import NotHeld, NotValid
+from lease_actors.stores.sql.dialects import Dialect
+from lease_actors.stores.sql.rows import digest
+
+__all__ = ["Guards"]
+
+
+class Guards:
+    """Makes transactions depend on tenures of one store."""
+
+    def __init__(
+        self, dialect: Dialect, connect: Callable[[], AbstractContextManager[sa.Connection]]
+    ) -> None:
+        self._dialect, self._connect = dialect, connect
+        tables = dialect.tables
+        leases, tenure, meta = tables.leases, tables.tenure, tables.meta
+        here = leases.c.key_hash == sa.bindparam("hash")
+        self._identity = sa.select(meta.c.value).where(meta.c.name == "identity")
+        self._find = sa.select(leases.c.id).where(here)
+        self._lock = (
+            sa.select(tenure.c.term)
+            .where(tenure.c.lease_id == sa.bindparam("id"))
+            .with_for_update(read=True)
+        )
+        self._write = leases.update().values(term=leases.c.term).where(here)
+        clock = dialect.clock_expression()
+        self._look = sa.select(
+            leases.c.term,
+            leases.c.holder,
+            leases.c.offer_start,
+            leases.c.ending,
+            leases.c.expiry,
+            leases.c.pins,
+            sa.null() if clock is None else clock,
+        ).where(here)
+
+    def guard(
+        self,
+        connection_or_session: Any,
+        identity: str,
+        key: Key,
+        holder: str,
+        term: int,
+        certain: Callable[[], bool],
+    ) -> None:
+        """Return if that tenure stands, and it is given to nobody until the transaction ends.
+
+        ``certain``: is it so by what the holder itself knows? A transaction that began before
+        the last renewal cannot see it. Raises ``NotHeld``, ``NotValid`` where nothing could be
+        held, and the driver's ``DBAPIError`` where the transaction is older than the tenure.
+        """
+        guard = _Guard(self._dialect, key, holder, term)
+        connection = guard.connection_of(connection_or_session)
+        guard.check_database(connection, self._identity, identity)
+        if self._dialect.locks_tenures:
+            guard.check_writable(connection)
+            with self._reading(connection) as reading:
+                self._lock_term(guard, connection, reading, {"hash": digest(key)}, certain)
+        else:
+            guard.write(connection, self._write, {"hash": digest(key)})
+            guard.judge(connection.execute(self._look, {"hash": digest(key)}).first(), certain)
+
+    def _lock_term(
+        self,
+        guard: _Guard,
+        connection: sa.Connection,
+        reading: sa.Connection,
+        here: dict[str, Any],
+        certain: Callable[[], bool],
+    ) -> None:
+        lease = reading.execute(self._find, here).scalar()
+        # The term is compared here, not in a condition: at REPEATABLE READ one would look at
+        # the past, and silently find nothing.
+        standing = connection.execute(self._lock, {"id": lease}).scalar()
+        row = reading.execute(self._look, here).first()
+        if standing in (None, guard.term) and (row is None or row[0] < guard.term):
+            guard.refuse_snapshot(connection, missing=standing is None)
+        if standing != guard.term:
+            raise guard.not_held("its tenure has ended")
+        guard.judge(row, certain)
+
+    @contextmanager
+    def _reading(self, connection: sa.Connection) -> Iterator[sa.Connection]:
+        """Where to look at the lease: where that would lock it, on a connection of the store's."""
+        if not self._dialect.reads_lock(connection):
+            yield connection
+            return
+        with self._connect() as own:
+            yield own
+
+
+class _Guard:
+    """One guard on its way: what is checked, and what is said if it fails."""
+
+    def __init__(self, dialect: Dialect, key: Key, holder: str, term: int) -> None:
+        self._dialect, self._key, self._holder, self.term = dialect, key, holder, term
+        self._what = f"cannot guard a transaction with lease {key.lease!r} of holder {holder!r}"
+
+    def connection_of(self, given: Any) -> sa.Connection:
+        """The connection whose transaction it is; ``NotValid`` if it could hold nothing."""
+        if isinstance(given, orm.scoped_session):
+            given = given()
+        if not isinstance(given, sa.Connection | orm.Session):
+            raise self._not_valid(
+                f"{given!r} is not an SQLAlchemy Connection or Session"
+                " (of an AsyncSession give its sync_session, in run_sync)"
+            )
+        if given.in_nested_transaction():
+            raise self._not_valid(
+                "inside a savepoint, whose rollback would let go of it; guard before begin_nested()"
+            )
+        connection = given.connection() if isinstance(given, orm.Session) else given
+        if connection.closed:
+            raise self._not_valid("the connection is closed")
+        if connection.dialect.name not in self._dialect.names:
+            raise self._not_valid(f"the connection leads to another database than {self.place}")
+        if _autocommits(connection):
+            raise self._not_valid("the connection is in autocommit mode, and holds nothing")
+        return connection
+
+    @property
+    def place(self) -> str:
+        return self._dialect.place
+
+    def check_database(self, connection: sa.Connection, ask: sa.Select[Any], ours: str) -> None:
+        """``NotValid`` unless the connection sees the very tables of the store."""
+        try:
+            found = connection.execute(ask).scalar()
+        except exc.DBAPIError as error:
+            if error.connection_invalidated or self._dialect.may_pass(error):
+                raise
+            raise self._not_valid(f"the lease tables of {self.place} are not there") from error
+        if found != ours or not self._dialect.is_same_place(connection):
+            raise self._not_valid(f"the connection leads to another database than {self.place}")
+
+    def check_writable(self, connection: sa.Connection) -> None:
+        """``NotValid`` in a read-only transaction, or on a read-only server."""
+        # It changes nothing and locks nothing; but what may not write is told so.
+        tenure = self._dialect.tables.tenure
+        self._run(connection, tenure.update().values(term=tenure.c.term).where(sa.false()))
+
+    def write(
+        self, connection: sa.Connection, statement: sa.Update, arguments: dict[str, Any]
+    ) -> None:
+        """Write the row as it is: from now on nobody else writes anything."""
+        self._run(connection, statement, arguments)
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:
+            raise self._not_valid("the connection is in autocommit mode, and holds nothing")
+
+    def _run(
+        self,
+        connection: sa.Connection,
+        statement: sa.Update,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        try:
+            connection.execute(statement, arguments)
+        except exc.DBAPIError as error:
+            if error.orig is not None and self._dialect.is_read_only(error.orig):
+                raise self._not_valid("the transaction is read-only, and holds nothing") from error
+            raise
+
+    def refuse_snapshot(self, connection: sa.Connection, *, missing: bool) -> None:
+        """The transaction sees the lease as it was before the tenure: what it has read may be old.
+
+        Raises the driver's own error of a failed serialisation, as the server would.
+        """
+        if missing and connection.get_isolation_level() == "READ COMMITTED":
+            return  # it sees everything: the row has gone
+        message = f"{self._what}: the transaction began before the tenure; roll back, begin anew"
+        dbapi: Any = connection.dialect.loaded_dbapi
+        raise exc.OperationalError("guard", {}, self._dialect.serialization_failure(dbapi, message))
+
+    def judge(self, row: Sequence[Any] | None, certain: Callable[[], bool]) -> None:
+        """``NotHeld`` unless this is the tenure, and it stands."""
+        if row is None:
+            raise self.not_held("its tenure has ended")
+        term, holder, offered, ending, expiry, pins, now = row
+        if (term, holder) != (self.term, self._holder) or offered is not None:
+            raise self.not_held("its tenure has ended")
+        if ending is not None:
+            raise self.not_held("its tenure is ending")
+        now = self._dialect.now(None) if now is None else now
+        if not pins and expiry <= now and not certain():
+            raise self.not_held("its time is over")
+
+    def not_held(self, why: str) -> NotHeld:
+        text = f"{self._what}: {why} (term {self.term}); roll back what depends on it"
+        return NotHeld(text, key=self._key)
+
+    def _not_valid(self, why: str) -> NotValid:
+        return NotValid(f"{self._what}: {why}", key=self._key)
+
+
+def _autocommits(connection: sa.Connection) -> bool:
+    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+        return True
+    driver: Any = connection.connection.driver_connection
+    ask = getattr(driver, "get_autocommit", None)  # PyMySQL, mysqlclient
+    if ask is not None:
+        return bool(ask())
+    # psycopg; sqlite3 has an autocommit that means something else, and is found out by writing.
+    return getattr(driver, "autocommit", False) is True and connection.dialect.name != "sqlite"

@@ -1,0 +1,108 @@
+"""Where a guard could hold nothing it says so, before anything depends on it."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from guard.desks import LONG, PLACES, SERVERS, Desk, laid_out
+
+from lease_actors import Manager, ManagerConfig, MemoryStore, NotValid
+
+everywhere = pytest.mark.parametrize("desk", PLACES, indirect=True)
+
+
+@everywhere
+def test_autocommit(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    free = desk.user.execution_options(isolation_level="AUTOCOMMIT")
+    with free.connect() as connection, pytest.raises(NotValid, match="autocommit"):
+        lease.guard(connection)
+
+
+@everywhere
+def test_a_savepoint(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    with (
+        desk.user.begin() as connection,
+        connection.begin_nested(),
+        pytest.raises(NotValid, match="savepoint"),
+    ):
+        lease.guard(connection)
+
+
+@everywhere
+@pytest.mark.parametrize("wrong", [None, "db", 42, object()])
+def test_no_connection(desk: Desk, wrong: object) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    with pytest.raises(NotValid, match="not an SQLAlchemy Connection or Session"):
+        lease.guard(wrong)
+
+
+@everywhere
+def test_a_connection_that_is_closed(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    connection = desk.user.connect()
+    connection.close()
+    with pytest.raises(NotValid, match="closed"):
+        lease.guard(connection)
+
+
+@everywhere
+def test_another_database(desk: Desk, tmp_path: Path) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    with laid_out(f"sqlite:///{tmp_path / 'another.db'}", "SERIALIZABLE") as elsewhere:
+        elsewhere.claimer.claim("db", "alice", LONG)
+        there = elsewhere.user.begin()
+        with there as connection, pytest.raises(NotValid, match="another database"):
+            lease.guard(connection)
+
+
+@everywhere
+def test_a_lease_that_was_pickled(desk: Desk) -> None:
+    lease = pickle.loads(pickle.dumps(desk.claimer.claim("db", "alice", LONG)))
+    with desk.user.begin() as connection, pytest.raises(NotValid, match="pickled"):
+        lease.guard(connection)
+
+
+def test_leases_in_memory() -> None:
+    engine = sa.create_engine("sqlite://")
+    with Manager(ManagerConfig(MemoryStore())) as manager, engine.begin() as connection:
+        lease = manager.claimer("ns").claim("db", "alice", LONG)
+        with pytest.raises(NotValid, match="not kept in a SQL database"):
+            lease.guard(connection)
+    engine.dispose()
+
+
+@pytest.mark.parametrize("desk", SERVERS, indirect=True)
+def test_a_read_only_transaction(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    with desk.user.connect() as connection:
+        if desk.user.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        else:
+            connection.exec_driver_sql("START TRANSACTION READ ONLY")
+        with pytest.raises(NotValid, match="read-only"):
+            lease.guard(connection)
+
+
+@pytest.mark.parametrize("desk", ["sqlite-SERIALIZABLE"], indirect=True)
+def test_a_read_only_file(desk: Desk, tmp_path: Path) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    url = f"sqlite:///file:{tmp_path / 'leases.db'}?mode=ro&uri=true"
+    reader = sa.create_engine(url)
+    with reader.connect() as connection, pytest.raises(NotValid, match="read-only"):
+        lease.guard(connection)
+    reader.dispose()
+
+
+@everywhere
+def test_a_database_without_the_lease_tables(desk: Desk, tmp_path: Path) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    empty = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+    wrong = r"another database|are not there"
+    with empty.connect() as connection, pytest.raises(NotValid, match=wrong):
+        lease.guard(connection)
+    empty.dispose()

@@ -1,0 +1,128 @@
+"""What a manager costs its database while nothing happens: nothing between its ticks if nobody waits
+there, and a bounded number of looks if somebody does. ``docs/design.md`` states these figures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from processes.conftest import Place
+from sqlalchemy import event
+from support.managers import blocked, until
+
+from lease_actors import Manager, ManagerConfig, SqlStore
+from lease_actors.core.model import Micros
+from lease_actors.stores.base import Peek
+
+NS = "ns"
+PATIENCE = 40.0
+
+
+class CountingStore(SqlStore):
+    """Counts the looks, and how often a connection was wanted, by whomever, for whatever."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place.url, table_prefix=place.table_prefix, create_schema=True)
+        self.counts: Counter[str] = Counter()
+        self._changed = threading.Condition()
+        event.listen(self.engine, "checkout", lambda *_: self._count("connections"))
+
+    def _count(self, what: str) -> None:
+        with self._changed:
+            self.counts[what] += 1
+            self._changed.notify_all()
+
+    def version(self) -> int | None:
+        self._count("version")
+        return super().version()
+
+    def peek(self, start: str, keys: Any) -> Peek:
+        self._count("peek")
+        return super().peek(start, keys)
+
+    def prune(self, idle_for: Micros, limit: int = 1000) -> int:
+        self._count("prune")
+        return super().prune(idle_for, limit)
+
+    def wait_for(self, what: str, more: int) -> Counter[str]:
+        """Return when that has happened so many times more; what has happened meanwhile."""
+        with self._changed:
+            before = self.counts.copy()
+            goal = before[what] + more
+            assert self._changed.wait_for(lambda: self.counts[what] >= goal, PATIENCE)
+            return self.counts - before
+
+    def rate(self, what: str, times: int) -> float:
+        """How often a second it happens, over so many times. Slow machines make it less."""
+        self.wait_for(what, 1)
+        began = time.monotonic()
+        self.wait_for(what, times)
+        return times / (time.monotonic() - began)
+
+
+@pytest.fixture
+def store(place: Place) -> CountingStore:
+    return CountingStore(place)
+
+
+@pytest.fixture
+def manager(store: CountingStore) -> Iterator[Manager]:
+    with Manager(ManagerConfig(store, max_sleep=0.2)) as manager:
+        yield manager
+
+
+@pytest.fixture
+def _held(place: Place) -> Iterator[None]:
+    """Somebody else holds it."""
+    store = SqlStore(place.url, table_prefix=place.table_prefix, create_schema=True)
+    with Manager(ManagerConfig(store)) as other:
+        other.claimer(NS).claim("db", "h0", 3600)
+        yield
+
+
+def test_nobody_waiting_costs_nothing_between_the_ticks(
+    store: CountingStore, manager: Manager
+) -> None:
+    manager.claimer(NS).claim("db", "h0", 3600)
+    store.wait_for("prune", 1)
+    # A tick prunes, in one transaction; and that is all, tick after tick.
+    meanwhile = store.wait_for("prune", 5)
+    assert meanwhile["connections"] <= meanwhile["prune"]
+    assert not meanwhile["peek"] and not meanwhile["version"]
+
+
+@pytest.mark.usefixtures("_held")
+def test_the_looks_of_one_who_waits_are_few(
+    store: CountingStore, manager: Manager, engine: str
+) -> None:
+    future = manager.claimer(NS).claim_future("db", "h1", 3600)
+    blocked(manager, 1)
+    if engine == "postgresql":
+        lookout = manager._crew.manager._actor_weakref()._lookout  # type: ignore[union-attr]
+        until(lambda: lookout._listener is not None and lookout._listener.working, "listening")
+        assert store.rate("peek", 3) <= 1.1
+    elif engine == "mariadb":
+        store.wait_for("peek", 20)  # more at first, soon after something has changed
+        assert store.rate("peek", 40) <= 1.1 / 0.04
+    else:
+        store.wait_for("version", 20)
+        began = store.counts.copy()
+        assert store.rate("version", 80) <= 1.1 / 0.02
+        # A version is no transaction; while nothing changes there is none at all.
+        assert store.counts["peek"] - began["peek"] <= 4  # once a second
+    assert future.cancel()
+
+
+@pytest.mark.usefixtures("_held")
+def test_the_looks_end_when_nobody_waits_any_more(store: CountingStore, manager: Manager) -> None:
+    future = manager.claimer(NS).claim_future("db", "h1", 3600)
+    blocked(manager, 1)
+    assert future.cancel()
+    blocked(manager, 0)
+    store.wait_for("prune", 2)
+    meanwhile = store.wait_for("prune", 5)
+    assert not meanwhile["peek"] and not meanwhile["version"]

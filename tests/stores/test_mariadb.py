@@ -1,0 +1,76 @@
+"""The store in MariaDB and MySQL: the suite for all stores, on engines of all kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from support.servers import Databases
+
+from lease_actors.clock import Clock
+from lease_actors.stores import SqlStore, Store
+from lease_actors.testing.cases.starts import Start
+from lease_actors.testing.clock import FakeClock
+from lease_actors.testing.conformance import StoreConformance
+
+
+class TestMariadbStore(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _in(self, mariadb: Databases) -> None:
+        self.url, self.prefix = mariadb.shared()
+
+    def make_store(self, clock: Clock) -> Store:
+        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+
+
+class TestMariadbStoreOnAnEngine(StoreConformance):
+    """The same on an engine of the user's, whose own transactions are REPEATABLE READ."""
+
+    @pytest.fixture(autouse=True)
+    def _in(self, mariadb: Databases) -> Iterator[None]:
+        url, self.prefix = mariadb.shared()
+        url = url.set(drivername="mysql+pymysql")
+        self.engine = sa.create_engine(url, isolation_level="REPEATABLE READ")
+        yield
+        assert self.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        self.engine.dispose()
+
+    def make_store(self, clock: Clock) -> Store:
+        return SqlStore(self.engine, create_schema=True, table_prefix=self.prefix)
+
+
+class TestMysqlStore(StoreConformance):
+    """The same in MySQL, where one is named."""
+
+    @pytest.fixture(autouse=True)
+    def _in(self, mysql: Databases) -> None:
+        self.url, self.prefix = mysql.shared()
+
+    def make_store(self, clock: Clock) -> Store:
+        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["own engine", "user's engine"])
+def test_every_batch_has_its_limits_and_no_session_keeps_those_of_a_user(
+    mariadb_url: sa.URL, owned: bool
+) -> None:
+    engine = sa.create_engine(mariadb_url, pool_size=1, max_overflow=0)
+    store = SqlStore(mariadb_url if owned else engine, create_schema=True)
+    store.open(FakeClock())
+    names = "@@innodb_lock_wait_timeout, @@idle_transaction_timeout, @@max_statement_time"
+    seen: list[Any] = []
+    finish = store._dialect.finish
+
+    def look(connection: sa.Connection, calls: Any) -> None:
+        seen.append(tuple(connection.exec_driver_sql(f"SELECT {names}").one()))
+        finish(connection, calls)
+
+    store._dialect.finish = look  # type: ignore[method-assign]
+    Start(store).claim()
+    assert seen == [(1, 2, 5)]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT {names}").one() == (50, 0, 0)
+    store.close()
+    engine.dispose()

@@ -1,0 +1,167 @@
+"""Server processes: started, waited for, stopped; none outlives the one that started it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 60.0
+
+
+def free_port() -> int:
+    """A port of the loopback on which nobody listens just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def new_folder(name: str) -> Iterator[Path]:
+    """A folder that other users can look into; removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"lease-{name}-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def unprivileged(folder: Path) -> str | None:
+    """Some servers refuse to run as root: they run as nobody, and the folder becomes theirs."""
+    if os.geteuid() != 0:
+        return None
+    shutil.chown(folder, "nobody")
+    return "nobody"
+
+
+class Server:
+    """One program with its arguments; what it says goes into a file in the folder."""
+
+    def __init__(
+        self, command: Sequence[Any], folder: Path, user: str | None = None, port: int = 0
+    ) -> None:
+        self._command = [str(part) for part in command]
+        self._folder = folder
+        self._user = user
+        self.port = port
+        self._ready: Callable[[], object] = lambda: None
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def run(self) -> None:
+        """Run it to its end."""
+        self._spawn().wait(PATIENCE)
+        assert self.process is not None
+        assert self.process.returncode == 0, self._said()
+
+    @contextmanager
+    def running(self, ready: Callable[[], object]) -> Iterator[None]:
+        """Run it during the block; ``ready`` raises until it can be used."""
+        self._ready = ready
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it can be used."""
+        self._spawn()
+        assert self.process is not None
+        tick = threading.Event()
+        for _ in range(round(PATIENCE / 0.05)):
+            if self.process.poll() is not None:
+                raise AssertionError(f"{self._command[0]} has ended: {self._said()}")
+            try:
+                self._ready()
+                return
+            except Exception:
+                tick.wait(0.05)
+        self.stop()
+        raise AssertionError(f"{self._command[0]} does not answer: {self._said()}")
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """End it: by SIGINT in an orderly way at once, by SIGKILL as a crash."""
+        process = self.process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGCONT)
+        process.send_signal(signal.SIGTERM if how == signal.SIGINT and self._is_mariadb else how)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(PATIENCE)
+
+    def restart(self, how: int = signal.SIGINT) -> None:
+        """Stop it, and start it anew."""
+        self.stop(how)
+        self.start()
+
+    def family(self) -> list[int]:
+        """The process and its children (PostgreSQL has one a connection)."""
+        found = [self.pid]
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+        return found
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """SIGSTOPped, wholly, during the block."""
+        family = self.family()
+        for pid in family:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in family:
+                try:
+                    os.kill(pid, signal.SIGCONT)
+                except ProcessLookupError:
+                    pass
+
+    @property
+    def _is_mariadb(self) -> bool:
+        return self._command[0].endswith("mariadbd")
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        with open(self._folder / "log", "ab") as log:
+            self.process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                user=self._user,
+                start_new_session=True,  # Ctrl-C is for the tests alone
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+        return self.process
+
+    def _said(self) -> str:
+        return (self._folder / "log").read_text(errors="replace")[-3000:]
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Even if the tests are killed: the kernel sends the server SIGTERM then."""
+    PR_SET_PDEATHSIG = 1
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

