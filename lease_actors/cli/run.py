@@ -130,9 +130,7 @@ def _attend(
 
 def _pass_on(tree: Tree, signum: int) -> None:
     """Signals are for the command; before there is one, they are for this program."""
-    if tree.started:
-        tree.signal(signum)
-    elif signum != signal.SIGWINCH:
+    if not tree.signal(signum) and signum != signal.SIGWINCH:
         terminate(signum)
 
 

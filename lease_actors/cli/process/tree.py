@@ -38,7 +38,9 @@ class Tree:
 
     def __init__(self, clock: Clock) -> None:
         self.started = False
-        """Set once the command runs: from then on signals may be passed on, and not before."""
+        """Set once the command is known to run."""
+        self._starting = False
+        self._early: list[int] = []
         self._clock = clock
         self._group: int | None = None
         self._ended: Ended | None = None
@@ -62,20 +64,31 @@ class Tree:
 
         Raises ``NotStarted`` with the system's error number.
         """
+        self._starting = True
         self._control.send(
             start=list(argv), environment=dict(environment), deadline=deadline, **asdict(times)
         )
         while self._group is None and self._ended is None:
             self._receive(None)
         self.started = True
+        for signum in self._early:
+            self._control.send(signal=signum)
 
     def extend(self, deadline: int) -> None:
         """The command may run until then."""
         self._control.send(deadline=deadline)
 
-    def signal(self, signum: int) -> None:
-        """Pass a signal on to the command's group."""
-        self._control.send(signal=int(signum))
+    def signal(self, signum: int) -> bool:
+        """Pass a signal on to the command's group; False: there is no command yet.
+
+        To be called by signal handlers: what comes while the command is being started, and may
+        run already, is passed on as soon as it is known to.
+        """
+        if self.started:
+            self._control.send(signal=int(signum))
+        elif self._starting:
+            self._early.append(int(signum))
+        return self._starting
 
     def end(self) -> None:
         """Begin to end it: TERM, and KILL after the grace."""
