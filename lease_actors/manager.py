@@ -16,6 +16,7 @@ from lease_actors.errors import NotValid
 from lease_actors.held import ClaimFuture
 from lease_actors.observability.hooks import Hooks
 from lease_actors.observability.logging import LoggingHook, ManagerLog
+from lease_actors.overview import Overview
 from lease_actors.stores import SqlStore
 
 __all__ = ["Manager"]
@@ -79,6 +80,10 @@ class Manager:
         self._crew.secretary_of(namespace)
         return Revoker(self._crew.door, namespace, model_uuid)
 
+    def overview(self) -> Overview:
+        """Who looks at whole leases, of one namespace or of all: for operators."""
+        return Overview(self._crew.reads)
+
     # -- the raw door --------------------------------------------------------------------
 
     def ask(
@@ -128,6 +133,20 @@ class Manager:
             "last-batch": figures.last_batch,
             "retries": figures.retries,
         }
+
+    def problems(self) -> list[str]:
+        """What is wrong with this manager, in words; empty: nothing. Asks neither thread nor store.
+
+        It has stopped; or a lease that it kept was lost, and the block that was to hold it still
+        runs. A store that is away is none: to start this process anew would not bring it back.
+        """
+        found = [
+            f"lease {key.lease!r} of namespace {key.namespace!r} is lost, and {holder!r} goes on"
+            for key, holder in self._crew.keeping.unheld()
+        ]
+        if self._crew.gate.closed:
+            found.append("the manager is stopping or has stopped")
+        return found
 
     # -- stopping ------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ FACADE = "lease_actors"
 HOUSE = (
     "__main__",
     "cli",
+    "web",
     "testing",
     "roles",
     "manifold",
@@ -29,6 +30,7 @@ HOUSE = (
     "dump",
     "fencing",
     "capabilities",
+    "overview",
     "held",
     "lease",
     "past",

@@ -50,12 +50,19 @@ class Keeping:
         self._entering: set[Entry] = set()
         self._on_empty: Callable[[], object] | None = None
         self._releases: set[Reply[Any]] = set()
+        self._running: set[Share] = set()
         self._stopped = False
         self._pid = os.getpid()
 
     def __len__(self) -> int:
         """How many tenures are kept alive."""
         return len(self._alive)
+
+    def unheld(self) -> list[tuple[Key, str]]:
+        """The leases that are lost while blocks that were to hold them still run; for whom."""
+        with self._lock:
+            lost = [s.kept for s in self._running if s.lost.is_set() and not s.kept.alive]
+            return sorted({(kept.slot.key, kept.slot.holder) for kept in lost})
 
     # -- a block begins ------------------------------------------------------------------
 
@@ -110,6 +117,7 @@ class Keeping:
                 return None
             entry.share = Share(kept, entry.on_lost, entry.on_endangered, kept.deadline)
             kept.shares.append(entry.share)
+            self._running.add(entry.share)
             for share in kept.shares:
                 self._allow(share)
             return entry.share
@@ -146,6 +154,7 @@ class Keeping:
         with self._lock:
             kept = share.kept
             self._look(kept)
+            self._running.discard(share)
             if share.left:
                 return None
             share.left, share.limit = True, 0

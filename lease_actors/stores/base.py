@@ -162,8 +162,13 @@ class Store(Protocol):
         """A snapshot of one lease (without its queue), and the store's time. Delays nobody."""
         ...
 
-    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
-        """A snapshot of the leases there that have a tenure, an offer or pins (without queues)."""
+    def leases(
+        self, namespace: str | None, model_uuid: str | None
+    ) -> tuple[list[LeaseState], Instant]:
+        """A snapshot of the leases there that have a tenure, an offer or pins (without queues).
+
+        No namespace: those of every namespace and model.
+        """
         ...
 
     def waiting(self, key: Key) -> list[Waiter]:

@@ -112,10 +112,15 @@ class MemoryStore:
             state = LeaseState(key, term=self._floor) if lease is None else lease.state
             return state, self._now()
 
-    def leases(self, namespace: str, model_uuid: str) -> tuple[list[LeaseState], Instant]:
-        """The leases there that have a tenure, an offer or pins."""
+    def leases(
+        self, namespace: str | None, model_uuid: str | None
+    ) -> tuple[list[LeaseState], Instant]:
+        """The leases there, or everywhere, that have a tenure, an offer or pins."""
         with self._lock:
-            there = self._places.get((namespace, model_uuid), {})
+            if namespace is None or model_uuid is None:
+                there = self._leases
+            else:
+                there = self._places.get((namespace, model_uuid), {})
             states = [x.state for x in there.values()]
             return [s for s in states if s.tenure or s.offer or s.pins], self._now()
 

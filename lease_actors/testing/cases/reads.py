@@ -39,6 +39,15 @@ class ReadCases:
             assert now <= store.now()
         assert store.leases("ns", "m3")[0] == []
 
+    def test_leases_of_every_namespace_and_model(self, store: Store) -> None:
+        start = Start(store)
+        keys = [Key("ns", "m", "a"), Key("ns", "m2", "a"), Key("ns2", "m", "a"), Key("ns", "", "b")]
+        start.ask(*(Claim(key, f"{key}", DURATION) for key in keys), Pin(keys[0], "p"))
+        start.release(start.claim(named("free")), named("free"))
+        states, now = store.leases(None, None)
+        assert sorted(states, key=lambda s: s.key) == [store.get(key)[0] for key in sorted(keys)]
+        assert now <= store.now()
+
     def test_leases_are_those_on_which_something_stands(self, store: Store) -> None:
         start = Start(store)
         start.claim(named("held"))

@@ -1,0 +1,189 @@
+"""However a command fails: one line on stderr, no traceback, and the status that is documented."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from cli.command import Command, Done, eventually
+
+from lease_actors import Manager, Reader
+
+ALL = {
+    "ls": ("ls",),
+    "show": ("show", "x"),
+    "waiting": ("waiting", "x"),
+    "watch": ("watch", "--count", "1"),
+    "history": ("history",),
+    "claim": ("claim", "x", "--holder", "me"),
+    "revoke": ("revoke", "x"),
+    "pin": ("pin", "x", "me"),
+    "unpin": ("unpin", "x", "me"),
+    "run": ("run", "--lease", "x", "true"),
+    "db check": ("db", "check"),
+    "db upgrade": ("db", "upgrade"),
+    "db history": ("db", "history"),
+    "doctor": ("doctor",),
+    "bench": ("bench", "--seconds", "1"),
+    "web": ("web", "--port", "0"),
+}
+
+
+def closed_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nonsense",
+        "nosuchdatabase://host/name",
+        "sqlite:////no/such/directory/leases.db",
+        f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/none?connect_timeout=5",
+    ],
+    ids=["no URL", "unknown database", "no directory", "dead server"],
+)
+def test_a_database_that_is_not_there_is_70(nowhere: Command, url: str) -> None:
+    done = dict(zip(ALL, nowhere.on(url).all(*ALL.values()), strict=True))
+    assert {name: d for name, d in done.items() if not d.is_one_line(70)} == {}
+
+
+def test_a_file_that_is_no_database_is_70(nowhere: Command, tmp_path: Path) -> None:
+    path = tmp_path / "leases.db"
+    path.write_text("This is no database, but long enough to be looked at as if it was one. " * 9)
+    done = dict(zip(ALL, nowhere.on(f"sqlite:///{path}").all(*ALL.values()), strict=True))
+    assert {name: d for name, d in done.items() if not d.is_one_line(70)} == {}
+
+
+def test_a_missing_database_is_not_made_by_who_only_looks(nowhere: Command, tmp_path: Path) -> None:
+    path = tmp_path / "leases.db"
+    looks = [c for name, c in ALL.items() if name not in ("claim", "pin", "run", "bench")]
+    done = nowhere.on(f"sqlite:///{path}").all(*looks)
+    assert [d for d in done if not d.is_one_line(70)] == []
+    assert not path.exists()
+
+
+def test_no_database_named_is_usage() -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "LEASE_ACTORS_URL"}
+    done = subprocess.run(
+        [sys.executable, "-m", "lease_actors", "ls"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "LEASE_ACTORS_URL" in done.stderr
+
+
+def test_wrong_usage_is_2(command: Command) -> None:
+    wrong = (
+        ("nonsense",),
+        ("ls", "--nonsense"),
+        ("show",),
+        ("claim", "x", "--holder", "me", "--duration", "soon"),
+        ("claim", "x", "--holder", "me", "--duration", "0"),
+        ("claim", "with space", "--holder", "me"),
+        ("run", "--lease", "x"),
+        ("top",),
+        ("web", "--port", "70000"),
+    )
+    done = dict(zip(wrong, command.all(*wrong), strict=True))
+    assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}
+
+
+def test_a_lease_that_is_not_to_be_had_is_75(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "somebody", 60)
+    done = command.all(
+        ("claim", "x", "--holder", "me"),
+        ("claim", "x", "--holder", "me", "--wait", "0.1"),
+        ("run", "--lease", "x", "--no-wait", "true"),
+        ("run", "--lease", "x", "--wait", "0.1", "true"),
+    )
+    assert [d for d in done if not d.is_one_line(75)] == []
+
+
+def test_an_answer_of_no_is_1(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("pinned", "somebody", 60)
+    manager.pinner("default").pin("pinned", "upgrade")
+    done = command.all(
+        ("show", "unknown"),
+        ("revoke", "pinned"),
+        ("revoke", "pinned", "--holder", "somebody-else"),
+    )
+    assert [d for d in done if not d.is_one_line(1)] == []
+
+
+def test_what_is_undone_already_is_no_failure(command: Command, manager: Manager) -> None:
+    done = command.all(("revoke", "unknown"), ("unpin", "unknown", "me"), ("waiting", "unknown"))
+    assert [d.status for d in done] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_being_interrupted_is_128_and_the_signal(
+    command: Command, manager: Manager, signum: int, status: int
+) -> None:
+    manager.claimer("default").claim("x", "somebody", 60)
+    watching, serving = command.start("watch"), command.start("web", "--port", "0")
+    waiting = command.start("claim", "x", "--holder", "me", "--wait", "forever")
+    assert "somebody" in watching.line()
+    assert "serving" in serving.line()
+    reader = manager.reader("default")
+    _until_waiting(reader, 1)
+    for running in (watching, serving, waiting):
+        running.signal(signum)
+    done = [running.done() for running in (watching, serving, waiting)]
+    assert [d for d in done if not d.is_one_line(status)] == []
+    _until_waiting(reader, 0)  # the claim was withdrawn, not left behind
+
+
+def _until_waiting(reader: Reader, count: int) -> None:
+    eventually(lambda: len(reader.waiting("x")) == count, f"{count} waiting")
+
+
+def test_a_closed_pipe_is_silent(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "somebody", 60)
+    reader, writer = os.pipe()
+    os.close(reader)
+    started = [command.start(*c, out=writer) for c in (("ls",), ("show", "x"), ("watch",))]
+    os.close(writer)
+    assert [running.done() for running in started] == [Done(141, "", "")] * 3
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['click'] = None; "
+        "from lease_actors.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+
+    def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+        )
+
+    listing, version = bare("ls"), bare("--version")
+    assert (listing.returncode, len(listing.stderr.splitlines())) == (2, 1)
+    assert "pip install 'lease-actors[cli]'" in listing.stderr
+    assert version.returncode == 0
+
+
+def test_without_the_web_extra_one_line_says_what_to_install(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['werkzeug'] = sys.modules['werkzeug.exceptions'] = None; "
+        "from lease_actors.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "web", "--url", f"sqlite:///{tmp_path / 'x.db'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert "pip install 'lease-actors[web]'" in done.stderr
