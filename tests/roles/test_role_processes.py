@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from support.programs import Program, outputs
 from lease_actors import Manager
 
 _CANDIDATE = """
-import os, signal, sys, threading
+import signal, sys, threading
 from lease_actors import Manager
 from lease_actors.roles import Election
 
@@ -21,8 +23,6 @@ signal.signal(signal.SIGTERM, lambda *_: stop.set())
 
 def lead(term):
     print("leads", term.term)
-    if sys.argv[3:] == ["freezes"] and term.term == 1:
-        os.kill(os.getpid(), signal.SIGSTOP)    # by itself: not in the midst of a commit
     term.lost.wait()
     print("resigns", term.term)
 
@@ -75,6 +75,22 @@ def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'leases.db'}"
 
 
+def freeze(program: Program, path: str) -> None:
+    """Stop the process, but not in the midst of a commit: that would stop everybody on SQLite."""
+    while True:
+        program.kill(signal.SIGSTOP)
+        os.waitpid(program.pid, os.WUNTRACED)
+        connection = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            program.kill(signal.SIGCONT)
+        finally:
+            connection.close()
+
+
 def test_when_the_leader_is_killed_another_leads(url: str) -> None:
     with Program.python(_CANDIDATE, url, "ann") as ann:
         assert ann.line("leads") == "1"
@@ -111,8 +127,9 @@ def test_a_candidate_that_is_asked_to_end_leaves_the_queue(url: str) -> None:
 
 
 def test_a_leader_that_was_stopped_for_too_long_finds_another_one_leading(url: str) -> None:
-    with Program.python(_CANDIDATE, url, "ann", "freezes") as ann:
+    with Program.python(_CANDIDATE, url, "ann") as ann:
         assert ann.line("leads") == "1"
+        freeze(ann, url.removeprefix("sqlite:///"))
         with Program.python(_CANDIDATE, url, "bob") as bob:
             assert bob.line("leads") == "2"
             ann.kill(signal.SIGCONT)
