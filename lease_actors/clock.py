@@ -12,6 +12,7 @@ __all__ = ["Clock", "Signal", "SystemClock", "Waitable", "from_instant", "micros
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
+_NAP = 1.0
 
 
 def from_instant(instant: int) -> datetime:
@@ -88,7 +89,13 @@ class SystemClock:
             return
         left = (until - self.steady()) / 1e6
         if left > 0:
-            signal.wait(min(left, threading.TIMEOUT_MAX))
+            signal.wait(min(left, self._longest(signal)))
+
+    def _longest(self, signal: Waitable) -> float:
+        """The time limit of a lock stands still while the machine sleeps: an alarm, which comes
+        back to wait again, looks at the clock in between, so that it rings soon after."""
+        returns = self._id is not None and getattr(signal, "returns", False)
+        return _NAP if returns else threading.TIMEOUT_MAX
 
 
 def _read_boot_id() -> str:

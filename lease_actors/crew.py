@@ -18,6 +18,7 @@ import pykka
 from lease_actors import dump
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.base import LeaseActor, join, tell
+from lease_actors.actors.callbacks import Callbacks
 from lease_actors.actors.door import Door
 from lease_actors.actors.expiry import ExpiryActor, Run, WakeAt
 from lease_actors.actors.gate import Gate
@@ -116,7 +117,8 @@ class Crew:
             wake=self._wake,
             ended=lambda effect: self.keeping.ended(effect),
         )
-        mailbox = Mailbox(lambda: tell(self.keeper, LOOK))
+        self._callbacks = Callbacks(clock, self._alarm, self._log, label)
+        self._mailbox = mailbox = Mailbox(lambda: tell(self.keeper, LOOK))
         self.keeping = Keeping(clock, self._alarm, mailbox, self._errands)
         self.gate = Gate()
         self.manager = ManagerActor.start(
@@ -126,7 +128,7 @@ class Crew:
             clock, self._alarm, self.runtime.max_sleep, self._tick, self._lost
         )
         self.keeper = KeeperActor.start(
-            self.runtime, self.keeping, mailbox, self._errands, self._lost
+            self.runtime, self.keeping, mailbox, self._callbacks, self._errands, self._lost
         )
         self.door = Door(
             self.gate,
@@ -233,6 +235,8 @@ class Crew:
             self._error = error
         self.gate.clear()
         self.keeping.clear()
+        if not tell(self.keeper, LOOK):
+            self._callbacks.rest(self._mailbox.take())
         for actor in self._actors():
             actor.stop(block=False)
         self.reads.close()
@@ -242,7 +246,7 @@ class Crew:
         self._stopped.set()
 
     def _actors(self) -> list[pykka.ActorRef[Any]]:
-        return [self.manager, self.expiry, self.keeper, *self._secretaries.values()]
+        return [self.manager, self.expiry, *self._secretaries.values(), self.keeper]
 
     def _close_store(self) -> None:
         try:

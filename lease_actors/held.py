@@ -127,7 +127,9 @@ class HeldLease(Lease):
 
 
 class Hold:
-    """Claims on entry, keeps the lease alive while the block runs, and then releases it."""
+    """A context manager of a :class:`HeldLease`: claims on entry, keeps the lease alive while the
+    block runs, and then releases it.
+    """
 
     def __init__(
         self,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Any
 
 from lease_actors.actors.alarm import Alarm
 from lease_actors.clock import Clock
@@ -45,6 +46,13 @@ class Callbacks:
                 return
             calls.running = True
         self._start(calls)
+
+    def rest(self, letters: Iterable[Any]) -> None:
+        """Nobody is left who would read the letters: what is to be called among them is."""
+        for letter in letters:
+            match letter:
+                case (Calls() as calls, callback):
+                    self.call(calls, callback)
 
     def _start(self, calls: Calls) -> None:
         try:

@@ -50,13 +50,13 @@ class KeeperActor(LeaseActor):
         runtime: Runtime,
         keeping: Keeping,
         mailbox: Mailbox,
+        callbacks: Callbacks,
         errands: Callable[[Sequence[Reply[Any]]], bool],
         gone: Gone,
     ) -> None:
         super().__init__(gone)
         self._runtime, self._keeping, self._mailbox = runtime, keeping, mailbox
-        self._errands = errands
-        self._callbacks = Callbacks(runtime.clock, runtime.alarm, runtime.log, runtime.label)
+        self._callbacks, self._errands = callbacks, errands
         self._heap: list[tuple[int, int, Kept]] = []
         self._order = itertools.count()
         self._rings_at: int | None = None
@@ -64,7 +64,6 @@ class KeeperActor(LeaseActor):
         self._counted = 0
         self._on_its_way = 0
         self._at_work = False
-        self._successes = 1
         runtime.alarm.owed(self._owes)
 
     def handle(self, message: object) -> None:
@@ -91,7 +90,6 @@ class KeeperActor(LeaseActor):
                 case event:
                     self._runtime.emit(event)
         if renewed:
-            self._successes += 1
             self._runtime.emit(Renewed(renewed))
 
     def on_gone(self) -> None:
@@ -118,7 +116,7 @@ class KeeperActor(LeaseActor):
                 break
             entry = heapq.heappop(self._heap)
             if _is_current(entry) and kept.renewal is None:
-                kept.renewal = Renewal(kept, self._answered)
+                kept.renewal = Renewal(kept, now, self._answered)
                 renewals.append(kept.renewal)
         if renewals:
             self._on_its_way += len(renewals)
@@ -163,12 +161,13 @@ class KeeperActor(LeaseActor):
 
     def _owes(self) -> int:
         """For a fake clock: is a renewal under way that needs no more time to pass? Then how
-        many have succeeded: where none does any more, the clock waits for the next only once.
+        many batches there have been: while the store hangs, the clock waits for it only once.
         """
         if self.actor_stopped.is_set():
             return 0
-        under_way = self._on_its_way and not self._runtime.figures.pausing
-        return self._successes if under_way or self._at_work or self._mailbox else 0
+        figures = self._runtime.figures
+        under_way = self._on_its_way and not figures.pausing
+        return figures.batches + 1 if under_way or self._at_work or self._mailbox else 0
 
 
 def _is_current(entry: tuple[int, int, Kept]) -> bool:

@@ -26,8 +26,7 @@ from lease_actors.core.operations import Release
 from lease_actors.errors import ManagerStopped
 
 _LATE = 100_000
-"""An alarm so late (microseconds) means that this process was suspended: perhaps another has the
-lease by now, and the store is asked."""
+"""An alarm so late (microseconds) means that this process was suspended."""
 
 
 class Keeping:
@@ -255,18 +254,19 @@ class Keeping:
         if not kept.alive or now < kept.endangered_at:
             return
         if now >= kept.deadline:
-            self._expire(kept, now - kept.deadline)
+            self._expire(kept, now)
         elif not kept.endangered:
             self._losses.endanger(kept)
 
     # -- it is lost ----------------------------------------------------------------------
 
-    def _expire(self, kept: Kept, late: int) -> None:
+    def _expire(self, kept: Kept, now: int) -> None:
+        suspended = _was_suspended(kept, now)
         self._retire(kept)
-        if late < _LATE:
-            self._losses.tell(kept, "expired")
-        else:
+        if suspended:  # perhaps another has it by now
             self._losses.ask(kept)
+        else:
+            self._losses.tell(kept, "expired")
         self._release(kept)  # should it stand still: nobody relies on it any more
         self._tidy(kept.slot)
 
@@ -313,3 +313,11 @@ class Keeping:
                 # Another thread may have held its lock at the fork.
                 share.lost._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
                 share.lost.set()
+
+
+def _was_suspended(kept: Kept, now: int) -> bool:
+    """Did it run out because this process stood still, and not because the store was silent?"""
+    if now - kept.deadline >= _LATE:
+        return True
+    asked = kept.renewal is not None and kept.renewal.began < kept.deadline
+    return not asked and now >= kept.sent + kept.duration

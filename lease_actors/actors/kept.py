@@ -102,9 +102,10 @@ class Slot:
 class Renewal(Reply[int]):
     """A renewal on its way; its answer is the steady instant before which it was sent."""
 
-    def __init__(self, kept: Kept, settled: Settled) -> None:
+    def __init__(self, kept: Kept, began: int, settled: Settled) -> None:
         slot = kept.slot
         duration = timedelta(microseconds=kept.duration)
-        super().__init__(Renew(slot.key, slot.holder, kept.term, duration), settled=settled)
+        operation = Renew(slot.key, slot.holder, kept.term, duration)
+        super().__init__(operation, began=began, settled=settled)
         self.kept = kept
         self.duration = kept.duration

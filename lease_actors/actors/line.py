@@ -167,6 +167,7 @@ class Line:
             self._decider.reached_since = verdict.now
         self._known = True
         self._current = None
+        self._runtime.figures.batches += 1
         self._runtime.figures.last_batch = len(verdict.replies)
         self.answers.give(verdict, self._decider.start)
         self._next()

@@ -25,6 +25,8 @@ class Figures:
     waits: int = 0
     last_batch: int = 0
     retries: int = 0
+    batches: int = 0
+    """So many have been applied."""
     pausing: bool = False
     """A batch has failed, and only time brings its next attempt."""
     next_tick: int | None = None

@@ -13,6 +13,8 @@ from lease_actors.errors import ClaimDenied, StoreError
 from lease_actors.observability.events import (
     CallEnded,
     Event,
+    HoldEndangered,
+    HoldLost,
     StoreRetried,
     TenureBegan,
     TenureEnded,
@@ -71,8 +73,8 @@ class LoggingHook:
     """Writes what happened to a log.
 
     Debug: a claim denied, a tenure that began or ended. Warning: a transaction tried again, a
-    tick more than a second late. Error: a call that ended in ``StoreError``. All other events
-    cost one look-up.
+    tick more than a second late, a kept lease that is endangered or lost. Error: a call that
+    ended in ``StoreError``. All other events cost one look-up.
     """
 
     def __init__(self, log: ManagerLog) -> None:
@@ -84,6 +86,8 @@ class LoggingHook:
             TenureBegan: self._tenure_began,
             TenureEnded: self._tenure_ended,
             Ticked: self._ticked,
+            HoldEndangered: self._hold_endangered,
+            HoldLost: self._hold_lost,
         }
 
     def __call__(self, event: Event) -> None:
@@ -152,6 +156,28 @@ class LoggingHook:
             event.term,
             event.how,
             extra=fields("tenure_ended", event.key, holder=event.holder, term=event.term),
+        )
+
+    def _hold_endangered(self, event: HoldEndangered) -> None:
+        self._log.warning(
+            "lease %r of %r, term %d, is endangered: two thirds of its duration have passed"
+            " without a renewal",
+            event.key.lease,
+            event.holder,
+            event.term,
+            extra=fields("hold_endangered", event.key, holder=event.holder, term=event.term),
+        )
+
+    def _hold_lost(self, event: HoldLost) -> None:
+        level = logging.INFO if event.reason == "stopped" else logging.WARNING
+        self._log.log(
+            level,
+            "lease %r of %r, term %d, is lost: %s",
+            event.key.lease,
+            event.holder,
+            event.term,
+            event.reason,
+            extra=fields("hold_lost", event.key, holder=event.holder, term=event.term),
         )
 
     def _ticked(self, event: Ticked) -> None:

@@ -1,7 +1,8 @@
-"""Spans for OpenTelemetry: one for each call, one for each attempt at a transaction.
+"""Spans for OpenTelemetry: for each call, each attempt at a transaction, each loss of a lease.
 
 A call's span is a child of the caller's current span; a transaction's span stands alone and
-links to the spans of the calls that it serves. All take OpenTelemetry's own time.
+links to the spans of the calls that it serves. A loss is a span of no length. All take
+OpenTelemetry's own time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Link, NoOpTracer, ProxyTracer, Span, Status, StatusCode, Tracer
 
+from lease_actors.core.model import Key
 from lease_actors.errors import ClaimDenied
 from lease_actors.observability.events import (
     BatchBegan,
@@ -21,6 +23,7 @@ from lease_actors.observability.events import (
     CallBegan,
     CallEnded,
     Event,
+    HoldLost,
 )
 
 __all__ = ["TracingHook", "tracing_hook"]
@@ -55,6 +58,7 @@ class TracingHook:
             CallEnded: _call_ended,
             BatchBegan: self._batch_began,
             BatchEnded: _batch_ended,
+            HoldLost: self._hold_lost,
         }
 
     def __call__(self, event: Event) -> None:
@@ -82,6 +86,15 @@ class TracingHook:
             attributes={"lease.batch.number": event.number, "lease.batch.attempt": event.attempt},
             links=[Link(call.notes[_SPAN].get_span_context()) for call in _traced(event)],
         )
+
+    def _hold_lost(self, event: HoldLost) -> None:
+        if self._without_provider and not self._provider_has_come():
+            return
+        attributes = {**_names(event.key, event.holder), "lease.reason": event.reason}
+        span = self._tracer.start_span("lease.lost", context=Context(), attributes=attributes)
+        if event.reason != "stopped":
+            span.set_status(Status(StatusCode.ERROR, f"lost: {event.reason}"))
+        span.end()
 
     def _name(self, kind: str) -> str:
         return self._names.get(kind) or self._names.setdefault(kind, f"lease.{kind}")
@@ -122,12 +135,15 @@ def _record(span: Span, error: BaseException) -> None:
 
 
 def _attributes(call: Call) -> dict[str, str]:
-    key = call.key
+    return _names(call.key, call.who)
+
+
+def _names(key: Key, who: str) -> dict[str, str]:
     return {
         "lease.namespace": key.namespace,
         "lease.model": key.model_uuid,
         "lease.name": key.lease,
-        "lease.holder": call.who,
+        "lease.holder": who,
     }
 
 

@@ -19,6 +19,10 @@ from lease_actors.observability.events import (
     CallEnded,
     Event,
     Gauges,
+    HoldEndangered,
+    HoldLost,
+    KeptLeases,
+    Renewed,
     StoreRetried,
     TenureBegan,
     TenureEnded,
@@ -62,6 +66,7 @@ _OUTCOME_OF: Final[dict[type, str]] = {
     errors.ManagerStopped: "stopped",
     errors.LeaseLost: "lost",
 }
+_REASONS: Final = ("expired", "revoked", "taken", "stopped", "unknown")
 _ENDINGS: Final = ("released", "expired", "revoked", "handed over")
 _UP_TO_A_TENTH: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 _SECONDS: Final = (*_UP_TO_A_TENTH, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -99,6 +104,10 @@ class PrometheusHook:
             TenureEnded: self._tenure_ended,
             Ticked: self._ticked,
             Gauges: self._gauges,
+            KeptLeases: self._kept,
+            Renewed: self._renewed,
+            HoldEndangered: self._hold_endangered,
+            HoldLost: self._hold_lost,
         }
         for kind in KINDS:
             self._timer(kind)
@@ -161,6 +170,18 @@ class PrometheusHook:
         self._metrics.waits.set(event.waits)
         self._metrics.held.set(event.held)
 
+    def _kept(self, event: KeptLeases) -> None:
+        self._metrics.kept.set(event.kept)
+
+    def _renewed(self, event: Renewed) -> None:
+        self._metrics.renewals.inc(event.count)
+
+    def _hold_endangered(self, event: HoldEndangered) -> None:
+        self._metrics.endangered.inc()
+
+    def _hold_lost(self, event: HoldLost) -> None:
+        self._metrics.lost.labels(event.reason).inc()
+
     def _counter(self, kind: str, namespace: str, outcome: str) -> Callable[[], None]:
         label = self._namespaces.get(namespace)
         if label is None:
@@ -189,6 +210,7 @@ class _Metrics:
         self._make_calls()
         self._make_store()
         self._make_tenures()
+        self._make_kept()
 
     def describe(self) -> Iterable[Metric]:
         return [metric for one in self._all for metric in one.describe()]
@@ -243,6 +265,19 @@ class _Metrics:
         )
         for how in _ENDINGS:
             self.tenures_ended.labels(how.replace(" ", "_"))
+
+    def _make_kept(self) -> None:
+        self.kept = self._gauge("lease_kept", "Leases that this manager keeps alive.")
+        self.renewals = self._counter("lease_renewals_total", "Renewals that succeeded.")
+        self.endangered = self._counter(
+            "lease_endangered_total",
+            "Times that two thirds of a duration passed without a renewal.",
+        )
+        self.lost = self._counter(
+            "lease_lost_total", "Leases lost while they were kept alive, by reason.", ["reason"]
+        )
+        for reason in _REASONS:
+            self.lost.labels(reason)
 
     def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
         counter = Counter(name, text, labels, registry=None)

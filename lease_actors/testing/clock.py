@@ -125,14 +125,18 @@ class FakeClock:
 
     def _await(self, delivered: Callable[[], bool]) -> None:
         """Wait until the alarms have been delivered, and leases renewed that were due."""
-        self._changed.wait_for(delivered, _PATIENCE)
-        for _ in range(round(_ERRAND / _POLL)):
-            if not any(map(self._owed, self._bells)):
-                break
-            self._changed.wait(_POLL)
-        else:
+        self._look_for(delivered, _PATIENCE)
+        if not self._look_for(lambda: not any(map(self._owed, self._bells)), _ERRAND):
             self._despaired.update({id(bell): _owes(bell) for bell in self._bells})
-        self._changed.wait_for(delivered, _PATIENCE)
+        self._look_for(delivered, _PATIENCE)
+
+    def _look_for(self, condition: Callable[[], bool], patience: float) -> bool:
+        """Not everything that is waited for tells when it comes about: look again and again."""
+        for _ in range(round(patience / _POLL)):
+            if condition():
+                return True
+            self._changed.wait(_POLL)
+        return False
 
     def _owed(self, bell: Any) -> bool:
         """Is something under way there, and not given up?"""

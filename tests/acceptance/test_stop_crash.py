@@ -35,7 +35,7 @@ def test_an_error_in_the_rules_stops_the_manager(monkeypatch: pytest.MonkeyPatch
         claimer.claim("other", "me", 60)
 
 
-@pytest.mark.parametrize("which", ["manager", "expiry", "secretary"])
+@pytest.mark.parametrize("which", ["manager", "expiry", "secretary", "keeper"])
 def test_an_actor_stopped_from_outside_takes_the_manager_along(which: str) -> None:
     manager = Manager(ManagerConfig(MemoryStore()))
     claimer = manager.claimer("ns")
@@ -43,7 +43,12 @@ def test_an_actor_stopped_from_outside_takes_the_manager_along(which: str) -> No
     future = claimer.claim_future("app", "you", 60)
     blocked(manager, 1)
     crew = manager._crew
-    actors = {"manager": crew.manager, "expiry": crew.expiry, "secretary": crew._actors()[2]}
+    actors = {
+        "manager": crew.manager,
+        "expiry": crew.expiry,
+        "secretary": crew._secretaries["ns"],
+        "keeper": crew.keeper,
+    }
     actors[which].stop(block=False)
     with pytest.raises(ManagerStopped):
         future.get(timeout=PATIENCE)

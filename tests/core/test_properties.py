@@ -34,10 +34,11 @@ from lease_actors.core.operations import (
     Operation,
     Pin,
     Release,
+    Renew,
     Revoke,
     Unpin,
 )
-from lease_actors.errors import ClaimDenied, LeasePinned, NotHeld
+from lease_actors.errors import ClaimDenied, LeaseLost, LeasePinned, NotHeld
 from lease_actors.stores import Batch, Changes, MemoryStore
 from lease_actors.testing.clock import FakeClock
 
@@ -207,6 +208,22 @@ class Leases(RuleBasedStateMachine):
     @rule(start=starts, key=keys, holder=holders, term=st.integers(0, 8))
     def release(self, start: str, key: Key, holder: str, term: int) -> None:
         self.apply(start, Release(key, holder, term))
+
+    @rule(start=starts, key=keys, term=st.integers(0, 8), length=seconds, lose=st.booleans())
+    def renew(self, start: str, key: Key, term: int, length: float, lose: bool) -> None:
+        op = Renew(key, "whoever", term, timedelta(seconds=length))
+        was = self.terms[key]
+        [decision] = self.apply(start, op, lose=lose).decisions
+        before, tenure = self.before[key].tenure, decision.state.tenure
+        if isinstance(decision.outcome, LeaseLost):
+            assert tenure is None or tenure.term != term
+            return
+        assert before is not None
+        assert tenure is not None
+        assert (before.term, tenure.term) == (term, term), "a renewal began or revived a tenure"
+        assert before.expiry > self.now or decision.state.pins
+        assert tenure.expiry >= max(before.expiry, self.now + round(length * 1e6))
+        assert self.terms[key] == was
 
     @rule(start=starts, key=keys, holder=holders)
     def check(self, start: str, key: Key, holder: str) -> None:

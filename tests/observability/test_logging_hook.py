@@ -15,6 +15,8 @@ from lease_actors.observability.events import (
     CallEnded,
     Event,
     Gauges,
+    HoldEndangered,
+    HoldLost,
     StoreRetried,
     TenureBegan,
     TenureEnded,
@@ -123,6 +125,9 @@ def test_a_line_names_the_place_that_wrote_it(
         (RETRIED, logging.WARNING, "store_retried"),
         (LATE, logging.WARNING, "tick_late"),
         (FAILED, logging.ERROR, "call_failed"),
+        (HoldEndangered(KEY, "h", 4), logging.WARNING, "hold_endangered"),
+        (HoldLost(KEY, "h", 4, "taken"), logging.WARNING, "hold_lost"),
+        (HoldLost(KEY, "h", 4, "stopped"), logging.INFO, "hold_lost"),
     ],
 )
 def test_what_happened_is_one_line_of_its_level(

@@ -13,6 +13,10 @@ from lease_actors.observability.events import (
     CallBegan,
     CallEnded,
     Gauges,
+    HoldEndangered,
+    HoldLost,
+    KeptLeases,
+    Renewed,
     StoreRetried,
     TenureBegan,
     TenureEnded,
@@ -76,6 +80,13 @@ def test_every_kind_and_outcome_of_a_prepared_namespace_is_there_with_zero(
         ("lease_tenures_ended_total", {"how": "handed_over"}),
         ("lease_tick_late_seconds_count", {}),
         ("lease_store_retries_total", {}),
+        ("lease_kept", {}),
+        ("lease_renewals_total", {}),
+        ("lease_endangered_total", {}),
+        *[
+            ("lease_lost_total", {"reason": reason})
+            for reason in ("expired", "revoked", "taken", "stopped", "unknown")
+        ],
     ],
 )
 def test_series_without_namespace_are_there_with_zero_from_the_start(
@@ -280,3 +291,22 @@ def test_retries_and_late_ticks_are_counted(
 
     assert registry.get_sample_value("lease_store_retries_total") == 1
     assert registry.get_sample_value("lease_tick_late_seconds_sum") == 0.25
+
+
+def test_what_is_kept_renewed_endangered_and_lost_is_counted(
+    registry: CollectorRegistry, hook: PrometheusHook
+) -> None:
+    hook(KeptLeases(3))
+    hook(Renewed(256))
+    hook(Renewed(1))
+    hook(HoldEndangered(KEY, "a-holder", 4))
+    hook(HoldLost(KEY, "a-holder", 4, "taken"))
+
+    def value(name: str, **labels: str) -> float | None:
+        return registry.get_sample_value(name, labels)
+
+    assert value("lease_kept") == 3
+    assert value("lease_renewals_total") == 257
+    assert value("lease_endangered_total") == 1
+    assert value("lease_lost_total", reason="taken") == 1
+    assert value("lease_lost_total", reason="expired") == 0

@@ -17,7 +17,14 @@ from opentelemetry.trace import NoOpTracer, ProxyTracer, StatusCode, Tracer
 
 from lease_actors.core.model import Key
 from lease_actors.errors import ClaimDenied, NotHeld
-from lease_actors.observability.events import BatchBegan, BatchEnded, Call, CallBegan, CallEnded
+from lease_actors.observability.events import (
+    BatchBegan,
+    BatchEnded,
+    Call,
+    CallBegan,
+    CallEnded,
+    HoldLost,
+)
 from lease_actors.observability.opentelemetry import TracingHook, tracing_hook
 
 KEY = Key("ns", "model", "a-lease")
@@ -189,7 +196,14 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from lease_actors.core.model import Key
-from lease_actors.observability.events import BatchBegan, BatchEnded, Call, CallBegan, CallEnded
+from lease_actors.observability.events import (
+    BatchBegan,
+    BatchEnded,
+    Call,
+    CallBegan,
+    CallEnded,
+    HoldLost,
+)
 from lease_actors.observability.opentelemetry import tracing_hook
 
 hook = tracing_hook(trace.get_tracer("a tracer from before the provider"))
@@ -220,3 +234,22 @@ def test_a_provider_that_is_set_later_is_honoured_from_the_next_call_on() -> Non
     )
 
     assert (ran.stdout.split(), ran.stderr) == (["lease.batch", "lease.check"], "")
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [("revoked", StatusCode.ERROR), ("stopped", StatusCode.UNSET)]
+)
+def test_a_lease_lost_is_a_span_with_its_reason(
+    traced: Traced, reason: str, status: StatusCode
+) -> None:
+    traced.hook(HoldLost(KEY, "a-holder", 4, reason))
+
+    span = traced.one()
+    assert (span.name, span.parent, span.status.status_code) == ("lease.lost", None, status)
+    assert dict(span.attributes or {}) == {
+        "lease.namespace": "ns",
+        "lease.model": "model",
+        "lease.name": "a-lease",
+        "lease.holder": "a-holder",
+        "lease.reason": reason,
+    }

@@ -20,6 +20,7 @@ from lease_actors import (
     Claimer,
     ClaimFuture,
     Clock,
+    HeldLease,
     Key,
     Lease,
     LeaseError,
@@ -101,6 +102,18 @@ def claims(manager: Manager) -> None:
         got: Lease = typed.get(timeout=1.0)
         never: bool = typed.cancel()
         see(got, never)
+
+    def lost(reason: str) -> None:
+        see(reason)
+
+    with claimer.hold("report", "me", 30, wait=5, on_lost=lost, on_endangered=print) as held:
+        kept: HeldLease = held
+        event: threading.Event = kept.lost
+        deadline: datetime = kept.deadline
+        kept.check()
+        see(event, deadline, kept.remaining(), kept.term)
+        kept.release(at=deadline)
+        kept.release()
 
     claimer.wait_until_expired(
         "report", timeout=5, cancel=threading.Event(), started=threading.Event()
