@@ -55,25 +55,29 @@ class Election:
         """
         if not callable(lead):
             raise NotValid(f"cannot run election {self.name!r}: lead={lead!r} cannot be called")
-        stop = threading.Event() if stop is None else stop
-        candidacy = Candidacy(self._claimer, self.name, self.candidate, self.duration, stop)
+        end = threading.Event() if stop is None else stop
+        candidacy = Candidacy(self._claimer, self.name, self.candidate, self.duration, end)
         elected = False
         with _called_off_by(stop, candidacy):
-            while elected or not stop.is_set():
+            # What was attributed is entered even if the end has come by now: to be released.
+            while elected or not end.is_set():
                 with candidacy.term() as term:
-                    if term is not None and not stop.is_set():
+                    if term is not None and not end.is_set():
                         lead(term)
                 elected = term is None and candidacy.wait()
 
 
 @contextmanager
-def _called_off_by(stop: threading.Event, candidacy: Candidacy) -> Iterator[None]:
-    """Call the candidacy off when the event is set.
+def _called_off_by(stop: threading.Event | None, candidacy: Candidacy) -> Iterator[None]:
+    """Call the candidacy off when the event is set, if there is one.
 
     The event is waited for on a thread of its own and never on the caller's: a signal handler
     that interrupts an ``Event.wait`` must not set that event, because the thread which it has
     interrupted may hold the event's lock.
     """
+    if stop is None:
+        yield
+        return
     over = threading.Event()
 
     def watch() -> None:
