@@ -83,6 +83,8 @@ class KeeperActor(LeaseActor):
                     renewed += self._settled(letter)
                 case Kept():
                     self._schedule(letter, letter.due)
+                case None:
+                    pass
                 case _Ring():
                     self._rings_at = None
                 case (calls, callback):
@@ -138,7 +140,7 @@ class KeeperActor(LeaseActor):
         if isinstance(error, LeaseLost):
             self._keeping.over(kept, error.reason)
         elif kept.alive:  # the store has failed; there is time to try again
-            self._schedule(kept, self._runtime.clock.steady() + slack(kept.duration))
+            self._schedule(kept, self._runtime.clock.steady() + kept.duration // 12)
         return False
 
     # -- sleeping ------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Keeping:
             try:
                 slot = self._slots.setdefault((key, holder), Slot(key, holder))
             except TypeError:  # not even hashable; the secretary says what is wrong with it
-                slot = Slot(key, holder)
+                slot = Slot(key, holder, listed=False)
             entry.slot = slot
             slot.entries.add(entry)
             self._entering.add(entry)
@@ -168,6 +168,7 @@ class Keeping:
         """Renew it no more, for whatever reason."""
         kept.alive = False
         self._alive.discard(kept)
+        self._mailbox.put(None)  # the keeper counts anew
         if kept.slot.kept is kept:
             kept.slot.kept = None
         if kept.handle is not None:
@@ -198,7 +199,7 @@ class Keeping:
             reply.fail(stopped(reply))
 
     def _tidy(self, slot: Slot) -> None:
-        if not slot.entries and not slot.releases and slot.kept is None:
+        if slot.listed and not slot.entries and not slot.releases and slot.kept is None:
             self._slots.pop((slot.key, slot.holder), None)
         if self._on_empty is not None and not self._entering and not self._alive:
             on_empty, self._on_empty = self._on_empty, None

@@ -92,6 +92,8 @@ class Slot:
 
     key: Key
     holder: str
+    listed: bool = True
+    """It can be found by its names."""
     entries: set[Entry] = field(default_factory=set)
     kept: Kept | None = None
     """The tenure that a hold which begins now would share."""

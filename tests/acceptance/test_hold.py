@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, WatchedStore, settle, wait_for_queue
+from prometheus_client import CollectorRegistry
+from support.managers import until
 
 from lease_actors import (
     ClaimDenied,
@@ -231,7 +233,7 @@ def test_what_is_wrong_is_refused_on_entry_as_a_claim_refuses_it(
     manager: Manager, lease: Any, holder: Any, duration: Any, wait: Any
 ) -> None:
     hold = manager.claimer(NS).hold(lease, holder, duration, wait=wait)
-    with pytest.raises(NotValid) as raised:
+    with manager.claimer(NS).hold("other", "me", 30), pytest.raises(NotValid) as raised:
         hold.__enter__()
     with pytest.raises(NotValid) as claim:
         manager.claimer(NS).claim(lease, holder, duration, wait=wait)
@@ -258,6 +260,17 @@ def test_the_report_counts_what_is_kept(manager: Manager) -> None:
     with claimer.hold("one", "me", 30), claimer.hold("two", "me", 30):
         assert manager.report()["kept-leases"] == 2
     assert manager.report()["kept-leases"] == 0
+
+
+def test_what_is_kept_and_renewed_is_measured(open_manager: OpenManager, clock: FakeClock) -> None:
+    registry = CollectorRegistry()
+    manager = open_manager(prometheus_registerer=registry)
+    with manager.claimer(NS).hold("app", "me", 30):
+        clock.advance(300)
+        until(lambda: registry.get_sample_value("lease_renewals_total") == 30)
+        until(lambda: registry.get_sample_value("lease_kept") == 1)
+        assert registry.get_sample_value("lease_held") == 1
+    until(lambda: registry.get_sample_value("lease_kept") == 0)
 
 
 def test_pickled_it_is_a_lease(manager: Manager) -> None:

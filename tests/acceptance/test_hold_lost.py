@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from support.story import Story
 from lease_actors import (
     ClaimDenied,
     HeldLease,
+    Key,
     LeaseLost,
     Manager,
     ManagerConfig,
@@ -31,7 +33,9 @@ from lease_actors import (
 )
 from lease_actors.actors.manager import Errands
 from lease_actors.capabilities import Claimer
+from lease_actors.core.model import LeaseState
 from lease_actors.held import Hold
+from lease_actors.stores import Batch, Changes
 from lease_actors.testing import FakeClock
 
 
@@ -188,6 +192,41 @@ def test_what_stands_still_when_it_is_lost_is_given_back_as_soon_as_can_be(
         assert shaky.claimer(NS).claim("app", "you", 60, wait=0).term == 2
     settle(shaky)
     assert shaky.reader(NS).leases() == {"app": "you"}
+
+
+class RecordingStore(MemoryStore):
+    """Keeps every expiry that was written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.expiries: list[int] = []
+
+    def apply(self, batch: Batch) -> bool:
+        def decide(states: Mapping[Key, LeaseState], now: int) -> Changes:
+            changes = batch.decide(states, now)
+            self.expiries += [s.tenure.expiry for s in changes.states if s.tenure is not None]
+            return changes
+
+        return super().apply(replace(batch, decide=decide))
+
+
+def test_a_renewal_that_is_still_on_its_way_when_it_is_lost_is_not_made(
+    clock: FakeClock, story: Story
+) -> None:
+    store = RecordingStore()
+    faulty = FaultyStore(store)
+    with (
+        managing(faulty, clock, attempt_timeout=3600) as manager,
+        Hang() as hang,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story) as held,
+    ):
+        faulty.then(hang)
+        clock.advance(29.97)
+        is_lost(held, "expired")
+        hang.release()
+        settle(manager)
+        assert len(store.expiries) == 1  # that of the claim
 
 
 def test_a_renewal_whose_answer_comes_too_late_changes_nothing(

@@ -17,6 +17,8 @@ from acceptance.support import (
     settle,
     wait_for_queue,
 )
+from support.faults import FaultyStore, passing
+from support.managers import Calling, advance_until, managing
 from support.story import Story
 
 from lease_actors import LeaseLost, Manager
@@ -213,3 +215,20 @@ def test_many_threads_that_hold_and_leave_never_lose_it(manager: Manager) -> Non
     assert manager.reader(NS).leases() == {}
     assert manager.report()["kept-leases"] == 0
     assert manager._crew.keeping._slots == {}
+
+
+def test_a_release_that_is_tried_for_long_ends_no_later_claim_of_that_holder(
+    clock: FakeClock,
+) -> None:
+    faulty = FaultyStore()
+    with managing(faulty, clock, call_timeout=3600) as manager:
+        claimer = manager.claimer(NS)
+        with claimer.hold("app", "me", 3600):
+            faulty.then(*[passing] * 11)  # then it is given up, and taken into the line again
+            before = faulty.attempts
+        call = Calling(claimer.claim, "app", "me", 3600)
+        pass_secretary(manager)
+        advance_until(clock, lambda: faulty.attempts > before + 11)
+        assert call.outcome().term == 2
+        settle(manager)
+        manager.checker(NS).token("app", "me").check()
