@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.faults import PATIENCE
-from support.managers import Calling, blocked, until
+from support.faults import PATIENCE, FaultyStore, passing
+from support.managers import Calling, advance_until, blocked, managing, until
 
 from lease_actors import HeldLease, LeaseLost, Manager, ManagerStopped, NotValid
 from lease_actors.roles import Election
@@ -211,6 +211,34 @@ def test_the_manager_stops_and_the_election_with_it(lease_manager: Manager) -> N
     assert isinstance(ann.run.ended(), ManagerStopped)
     assert term.lost.is_set()
     assert bob.terms == []
+
+
+def test_without_a_stop_it_runs_until_something_is_raised(lease_manager: Manager) -> None:
+    terms: list[int] = []
+
+    def lead(term: HeldLease) -> None:
+        terms.append(term.term)
+        if len(terms) == 3:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Election(lease_manager.claimer("ns"), "leader", "ann").run(lead)
+    assert terms == [1, 2, 3]
+    assert holder(lease_manager) is None
+
+
+def test_a_store_that_is_away_is_waited_for() -> None:
+    store, clock = FaultyStore(), FakeClock()
+    with managing(store, clock) as manager:
+        manager.claimer("ns").claim("leader", "another", 30)
+        store.always(passing)
+        ann = Candidate(manager, "ann")
+        refused = store.attempts + 25  # ten attempts, and then the call has failed
+        advance_until(clock, lambda: store.attempts >= refused, step=0.5)
+        assert ann.run.is_alive()
+        store.always(None)
+        advance_until(clock, ann.leading.is_set, step=0.5)
+        assert ann.end() is None
 
 
 def test_wrong_names_are_raised(lease_manager: Manager) -> None:

@@ -28,7 +28,7 @@ def lead(term):
 
 with Manager.open(sys.argv[1]) as manager:
     print("stands")
-    Election(manager.claimer("ns"), "leader", sys.argv[2], duration=2).run(lead, stop=stop)
+    Election(manager.claimer("ns"), "leader", sys.argv[2], duration=5).run(lead, stop=stop)
 print("over")
 """
 
@@ -59,7 +59,7 @@ from lease_actors.roles import only_one
 
 with Manager.open(sys.argv[1]) as manager:
 
-    @only_one(manager.claimer("ns"), "report", duration=1, at_least=float(sys.argv[2]))
+    @only_one(manager.claimer("ns"), "report", duration=30, at_least=float(sys.argv[2]))
     def report():
         print("runs")
         if sys.argv[3] == "hangs":
