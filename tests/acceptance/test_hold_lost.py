@@ -316,6 +316,26 @@ class LeapingClock(FakeClock):
             self._steady += round(seconds * 1e6)
 
 
+def test_an_answer_that_comes_after_the_deadline_saves_nothing_even_before_the_alarm(
+    story: Story,
+) -> None:
+    clock, faulty = LeapingClock(), FaultyStore()
+    with (
+        managing(faulty, clock, attempt_timeout=3600) as manager,
+        HangAfterCommit() as hang,
+        pytest.raises(LeaseLost),
+        hold(manager.claimer(NS), story) as held,
+    ):
+        faulty.then(hang)
+        clock.advance(10)  # it is renewed, but nobody knows
+        clock.leap(25)
+        hang.release()
+        assert held.lost.wait(PATIENCE)
+        is_lost(held, "expired")
+        settle(manager)
+        assert manager.reader(NS).leases() == {}
+
+
 @pytest.mark.parametrize("by", ["check", "the alarm"])
 @pytest.mark.parametrize(
     ("meanwhile", "reason"), [("nothing", "expired"), ("revoked", "revoked"), ("taken", "taken")]
