@@ -10,6 +10,9 @@ import pytest
 from support.pages import write_files
 from support.programs import Program, outputs
 
+pytestmark = pytest.mark.timeout(180)  # interpreters start slowly on a busy machine
+
+
 _IT_IS_THREE = """
 import os
 from datetime import datetime, timezone

@@ -13,6 +13,9 @@ from support.managers import until
 from support.pages import write_files
 from support.programs import Program
 
+pytestmark = pytest.mark.timeout(180)  # interpreters start slowly on a busy machine
+
+
 PAGE = "frameworks/celery.md"
 
 _FOR_THE_TEST = """

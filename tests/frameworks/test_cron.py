@@ -9,6 +9,9 @@ import pytest
 from support.pages import write_files
 from support.programs import Program, outputs
 
+pytestmark = pytest.mark.timeout(180)  # interpreters start slowly on a busy machine
+
+
 WRITTEN, NOT_WRITTEN = ["the report is written"], ["another machine has written it"]
 
 

@@ -10,6 +10,9 @@ import pytest
 from support.pages import command, write_files
 from support.programs import Program, outputs
 
+pytestmark = pytest.mark.timeout(180)  # interpreters start slowly on a busy machine
+
+
 PAGE = "frameworks/django.md"
 
 _ASK = """

@@ -85,7 +85,7 @@ def leaders(server: Server) -> list[int]:
     return [worker for worker, leads in server.workers().items() if leads]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(180)
 def test_exactly_one_worker_leads_and_when_it_is_killed_another_does(server: Server) -> None:
     until(lambda: len(leaders(server)) == 1, "a leader")
     [first] = leaders(server)

@@ -13,6 +13,9 @@ from support.programs import Program, outputs
 
 from lease_actors import Manager
 
+pytestmark = pytest.mark.timeout(180)  # interpreters start slowly on a busy machine
+
+
 _CANDIDATE = """
 import signal, sys, threading
 from lease_actors import Manager

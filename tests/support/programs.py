@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Real seconds after which a test gives up on a program: a start takes long on a busy machine."""
 
 
