@@ -27,4 +27,5 @@ nitpick_ignore_regex = [
     ("py:.*", r"(collections|concurrent|datetime|logging|os|threading|types|typing)\..*"),
     ("py:.*", r"(opentelemetry|prometheus_client|pykka|sqlalchemy|pytest)\..*"),
     ("py:.*", r"(pathlib|uuid)\..*"),
+    ("py:class", r"(lease_actors\.roles\.\w+\.)?[PT]"),  # type variables
 ]

@@ -28,5 +28,6 @@ pytest_collect_file = Sybil(
         SkipParser(),
     ],
     patterns=["*.md"],
+    excludes=["frameworks/*.md"],  # programs, with libraries of their own: tests/frameworks
     fixtures=["an_empty_directory"],
 ).pytest()

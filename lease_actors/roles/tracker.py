@@ -1,0 +1,217 @@
+"""Who wants to lead, and wants to know at any moment whether it does."""
+
+from __future__ import annotations
+
+import os
+import threading
+from datetime import datetime, timedelta, timezone
+from enum import Enum
+from types import TracebackType
+
+from lease_actors.capabilities import Claimer
+from lease_actors.config import Duration, as_timedelta
+from lease_actors.errors import LeaseError, ManagerStopped, NotValid, WaitTimeout
+from lease_actors.held import ClaimFuture, HeldLease
+from lease_actors.roles.candidacy import Candidacy
+from lease_actors.roles.ticket import Ticket
+
+__all__ = ["Tracker"]
+
+_EXPIRES_FIRST = datetime.max.replace(tzinfo=timezone.utc)
+"""A lease released at this instant is kept by nobody, and ends by its expiry."""
+
+
+class _State(Enum):
+    STARTING = "it has not been answered yet"
+    LEADER = "it leads"
+    MINION = "another leads, or nobody"
+    ENDED = "the tracker has ended"
+
+
+class Tracker:
+    """Keeps one holder a candidate for a lease, and answers at any moment whether it leads.
+
+    Whoever is told so may rely on it for ``guarantee`` from then on (a ``timedelta`` or
+    seconds), unless the lease is revoked: it is claimed for twice as long, and renewed in time.
+    A store that does not answer ends nothing while the lease has time left.
+
+    Runs when the constructor returns, until ``kill()``. As a guarantee outlives its tracker, the
+    lease is then not released but left to expire, and a new tracker of the same holder goes on
+    with it. Raises ``NotValid`` for a wrong ``guarantee``; wrong names end it, see ``wait``.
+    """
+
+    def __init__(self, claimer: Claimer, lease: str, holder: str, guarantee: Duration = 30) -> None:
+        converted = as_timedelta(guarantee)
+        if converted is None or converted <= timedelta(0):
+            raise NotValid(
+                f"cannot track lease {lease!r} for holder {holder!r}:"
+                f" guarantee={guarantee!r} is not a duration over zero"
+            )
+        self._claimer, self._lease, self._holder = claimer, lease, holder
+        self._guarantee, self._duration = converted, 2 * converted
+        self._stop = threading.Event()
+        self._candidacy = Candidacy(claimer, lease, holder, self._duration, self._stop)
+        self._lock = threading.RLock()
+        self._state = _State.STARTING
+        self._term: HeldLease | None = None
+        self._claims: list[Ticket] = []
+        self._for_leader: list[Ticket] = []
+        self._for_minion: list[Ticket] = []
+        self._renewal: ClaimFuture | None = None
+        self._error: BaseException | None = None
+        self._pid = os.getpid()
+        name = f"lease tracker {lease}"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    # -- questions -----------------------------------------------------------------------
+
+    def claim_leader(self) -> Ticket:
+        """Does it lead? True: it does, and will for ``guarantee`` from the answer on.
+
+        Answered at once if that is known; else as soon as the store has, False if it has not.
+        """
+        return self._ask(self._claims)
+
+    def wait_leader(self) -> Ticket:
+        """True when it leads, as ``claim_leader`` has it, now or one day; False when the tracker ends."""
+        return self._ask(self._for_leader)
+
+    def wait_minion(self) -> Ticket:
+        """True when it does not lead, now or from some time on; False when the tracker ends."""
+        return self._ask(self._for_minion)
+
+    def _ask(self, tickets: list[Ticket]) -> Ticket:
+        ticket = Ticket()
+        if self._pid != os.getpid():  # the lock may have been held at the fork
+            ticket.close(False)
+            return ticket
+        with self._lock:
+            tickets.append(ticket)
+            self._answer()
+        return ticket
+
+    def _answer(self) -> None:
+        """Answer what can be answered. (Under the lock.)"""
+        match self._state:
+            case _State.LEADER:
+                self._answer_leader()
+            case _State.MINION:
+                _close(self._claims, False)
+                _close(self._for_minion, True)
+            case _State.ENDED:
+                for tickets in (self._claims, self._for_leader, self._for_minion):
+                    _close(tickets, False)
+
+    def _answer_leader(self) -> None:
+        assert self._term is not None
+        if self._term.remaining() >= self._guarantee:
+            _close(self._claims, True)
+            _close(self._for_leader, True)
+        elif (self._claims or self._for_leader) and not self._term.lost.is_set():
+            self._renew()  # if it is lost, its end is about to answer them
+
+    # -- renewing before an answer -------------------------------------------------------
+
+    def _renew(self) -> None:
+        """The keeper's renewals are late: ask for one more, once for all who want to know."""
+        if self._renewal is None:
+            self._renewal = self._claimer.claim_future(
+                self._lease, self._holder, self._duration, wait=0
+            )
+            threading.Thread(
+                target=self._renewed,
+                args=(self._renewal,),
+                name="lease tracker renewal",
+                daemon=True,
+            ).start()
+
+    def _renewed(self, renewal: ClaimFuture) -> None:
+        try:
+            remaining = renewal.get().remaining()
+        except LeaseError:
+            remaining = timedelta(0)
+        with self._lock:
+            self._renewal = None
+            leads = self._state is _State.LEADER and remaining >= self._guarantee
+            _close(self._claims, leads)
+            if leads:
+                _close(self._for_leader, True)
+
+    # -- its life ------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """End it, and return at once: every open ticket, and every later one, says False."""
+        if self._pid == os.getpid():
+            self._stop.set()
+            self._end()
+            self._candidacy.call_off()
+
+    def wait(self, timeout: Duration | None = None) -> None:
+        """Return when it has ended; raise what ended it, if that was not ``kill()``.
+
+        Raises ``WaitTimeout`` if it has not within ``timeout``.
+        """
+        if self._pid != os.getpid():
+            raise ManagerStopped("the tracker belongs to the parent of this forked process")
+        limit = None if timeout is None else as_timedelta(timeout)
+        self._thread.join(None if limit is None else limit.total_seconds())
+        if self._thread.is_alive():
+            raise WaitTimeout(f"the tracker of {self._lease!r} has not ended within {timeout} s")
+        if self._error is not None:
+            raise self._error
+
+    def __enter__(self) -> Tracker:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+        if self._pid == os.getpid():
+            self._thread.join()
+            if error is None:
+                self.wait()
+
+    def _run(self) -> None:
+        elected = False
+        try:
+            while elected or not self._stop.is_set():
+                with self._candidacy.term() as term:
+                    if term is not None and not self._stop.is_set():
+                        self._serve(term)
+                if term is None:
+                    self._become(_State.MINION)
+                elected = term is None and self._candidacy.wait()
+        except BaseException as error:
+            if not self._stop.is_set():
+                self._error = error
+        finally:
+            self._end()
+
+    def _serve(self, term: HeldLease) -> None:
+        self._become(_State.LEADER, term)
+        term.lost.wait()
+        self._become(_State.MINION)
+        term.release(at=_EXPIRES_FIRST)
+
+    def _become(self, state: _State, term: HeldLease | None = None) -> None:
+        with self._lock:
+            if self._state is not _State.ENDED:
+                self._state, self._term = state, term
+                self._answer()
+
+    def _end(self) -> None:
+        with self._lock:
+            self._become(_State.ENDED)
+            if self._renewal is not None:
+                self._renewal.cancel()
+
+
+def _close(tickets: list[Ticket], answer: bool) -> None:
+    for ticket in tickets:
+        ticket.close(answer)
+    tickets.clear()
