@@ -114,12 +114,16 @@ class Worker(threading.Thread):
         for _ in range(self._random.randint(1, self._steps)):
             if not self._step(lease):
                 return
-        if self._random.random() < 0.9:
+        to_release = self._random.random() < 0.97
+        if to_release:
             self._record("releasing", term=lease.term, at=self._now())
-            try:
+        try:
+            if to_release:
                 self._manager.revoker(NS).revoke(LEASE, self._name)
-            except LeaseError:
-                pass  # it has ended otherwise, or will
+            else:  # left to expire; to claim at once would extend it
+                self._manager.claimer(NS).wait_until_expired(LEASE, timeout=10)
+        except LeaseError:
+            pass  # it has ended otherwise, or will
 
     def _step(self, lease: Lease) -> bool:
         """One step, if the lease stands and there is time enough; False otherwise."""
