@@ -16,7 +16,7 @@ from itertools import islice
 
 from lease_actors.actors.runtime import Runtime
 from lease_actors.core.model import Key, Notice
-from lease_actors.stores.base import Listener, Peek
+from lease_actors.stores.base import Listener, Peek, Store
 
 _BESIDES = 1.0
 """Seconds between looks where notices arrive: one may be lost, and of an offer to somebody else
@@ -25,6 +25,9 @@ _FIRST, _GROWTH = 0.002, 1.25
 _LAST_CHEAP, _LAST = 0.02, 0.04
 """Seconds between looks where they do not: soon after something has changed, then ever more
 seldom; the last less seldom where the store says cheaply that nothing has changed."""
+_WHOLE = 0.25
+"""Seconds after which a look is at the leases, too, and not just for offers: with many who wait
+for one lease, each change would else have all of them read it."""
 _LINGER = 30.0
 """Seconds for which the listener is kept when nobody waits any more."""
 _MOST = 256
@@ -75,6 +78,8 @@ class Lookout:
         """The start for which listening was tried last; None: not since somebody waits."""
         self._pause = _FIRST
         self._version: int | None = None
+        self._waited = 0.0
+        """Seconds since the last look at leases."""
         self._behind = 0
         """So many leases have not been looked at since the version became what it is."""
         self._thread = threading.Thread(
@@ -133,7 +138,9 @@ class Lookout:
                 self._bell.clear()
                 if self._followed:
                     self._listen()
-                    self._bell.wait(self._next_pause())
+                    pause = self._next_pause()
+                    self._bell.wait(pause)
+                    self._waited += pause
                     if not self._closed:
                         self._look()
                 elif not self._bell.wait(_LINGER if self._listener is not None else None):
@@ -179,11 +186,12 @@ class Lookout:
             version = store.version()
             last = _LAST if version is None else _LAST_CHEAP
             self._pause = min(self._pause * _GROWTH, last)
-            if version != self._version:
+            if version is None or version != self._version:
                 self._behind = len(self._followed)
-            elif version is not None and self._behind <= 0 and not urgent:
-                return
             self._version = version
+            if not urgent and not self._is_due(store):
+                return
+            self._waited = 0.0
             if not urgent:
                 self._behind -= len(chunks[0])
             for keys in chunks:
@@ -195,6 +203,12 @@ class Lookout:
             self._pause, self._version = _BESIDES, None
             self._log("looking failed: %s", error)
             self._tell(Unseen(error))
+
+    def _is_due(self, store: Store) -> bool:
+        """Has something changed, and is it an offer, or time to look at the leases?"""
+        if self._behind <= 0:
+            return False
+        return self._waited >= _WHOLE or store.offered(self._start())
 
     def _take(self) -> tuple[list[list[Key]], bool]:
         """The leases to look at now, in bearable portions; and whether somebody says so.

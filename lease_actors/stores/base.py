@@ -182,6 +182,10 @@ class Store(Protocol):
         """
         ...
 
+    def offered(self, start: str) -> bool:
+        """Is anything on offer to that start? As cheap as can be: it is what is asked most."""
+        ...
+
     def version(self) -> int | None:
         """A number that differs whenever anybody has committed since; None where there is no
         cheap one. If it is the same as before, a ``peek`` would find nothing new."""

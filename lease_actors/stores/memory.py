@@ -141,6 +141,10 @@ class MemoryStore:
             absent = not _presence(self._starts, self._absences)(start)
             return Peek(list(self._offers.get(start, {}).items()), states, absent, self._now())
 
+    def offered(self, start: str) -> bool:
+        """Is anything on offer to that start?"""
+        return bool(self._offers.get(start))
+
     def version(self) -> int:
         """How many batches have been applied."""
         return self._version

@@ -90,6 +90,10 @@ class FaultyStore:
         self.on_read()
         return self.inner.peek(start, keys)
 
+    def offered(self, start: str) -> bool:
+        self.on_read()
+        return bool(self.inner.offered(start))
+
     def version(self) -> Any:
         return self.inner.version()
 

@@ -7,7 +7,7 @@ changed; commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractContextManager
 from itertools import islice
 
@@ -26,6 +26,9 @@ __all__ = ["Batches"]
 _TRIES = 5
 """So many transactions at most for one attempt at a batch."""
 
+_PATIENT = 3
+"""A batch of nothing but stuck leases waits for them each third time."""
+
 
 class Batches:
     """Applies the batches of one store."""
@@ -39,13 +42,14 @@ class Batches:
     ) -> None:
         self._dialect, self._statements, self._history = dialect, statements, history
         self._connect = connect
-        self._stuck: frozenset[Key] = frozenset()
-        """Rows that were locked for longer than anybody waits, when last seen: the batches that
-        want them do not wait again, until they are found free."""
+        self._stuck: dict[Key, int] = {}
+        """Rows that were locked for longer than anybody waits, and how often they were found so:
+        the batches that want them do not wait again, until they are found free. Only a batch of
+        nothing else does, now and then: a row that many want is hardly ever free just so."""
 
     def apply(self, batch: Batch) -> bool:
         """Apply the batch once; durable when it returns."""
-        wary = set(self._stuck.intersection(batch.needs))
+        wary = self._wary(batch)
         hopeless: set[Key] = set()
         for left in range(_TRIES - 1, -1, -1):
             attempt = _Attempt(
@@ -69,13 +73,25 @@ class Batches:
                 else:
                     wary = set(batch.needs)
             else:
-                self._note(wary, attempt.elsewhere)
+                self._note(batch.needs, attempt.elsewhere)
                 return applied
         raise AssertionError("unreachable")
 
-    def _note(self, wary: Iterable[Key], elsewhere: Iterable[Key]) -> None:
-        if wary or elsewhere:
-            self._stuck = self._stuck.difference(wary).union(elsewhere)
+    def _wary(self, batch: Batch) -> set[Key]:
+        """The rows that this batch will not wait for."""
+        wary = {key for key in batch.needs if key in self._stuck}
+        if len(wary) == len(batch.needs) and all(self._stuck[k] % _PATIENT == 0 for k in wary):
+            return set()
+        return wary
+
+    def _note(self, wanted: Iterable[Key], elsewhere: Collection[Key]) -> None:
+        if not (elsewhere or self._stuck):
+            return
+        for key in wanted:
+            if key in elsewhere:
+                self._stuck[key] = self._stuck.get(key, 0) + 1
+            else:
+                self._stuck.pop(key, None)
 
 
 class _Attempt:

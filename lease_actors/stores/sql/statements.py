@@ -114,6 +114,9 @@ class Statements:
             ),
             "start",
         )
+        self.offered = compile(
+            sa.select(_ONE).where(leases.c.offer_start == arg("start")).limit(_ONE), "start"
+        )
         self.peek = compile.sized(
             lambda items: snapshot.add_columns(leases.c.key_hash).where(
                 leases.c.key_hash.in_(items)

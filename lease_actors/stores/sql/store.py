@@ -203,6 +203,11 @@ class SqlStore:
         with self._connection() as connection:
             return self._snapshots.peek(connection, start, keys, self._dialect.now)
 
+    def offered(self, start: str) -> bool:
+        """Is anything on offer to that start?"""
+        with self._connection() as connection:
+            return self._statements.offered.one(connection, start) is not None
+
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since."""
         with self._stillness, self._failures():

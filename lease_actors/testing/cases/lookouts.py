@@ -35,10 +35,13 @@ class PeekCases:
             LeaseState(KEY, 1, offer=made),
             LeaseState(named("others"), 1, offer=Offer(other.claim_id(1), "w1", 1, 2, 3)),
         )
+        assert store.offered(one.name)
         peek = store.peek(one.name, [])
         assert (list(peek.offers), list(peek.states)) == ([(KEY, made)], [])
         one.edit(KEY, lambda s: LeaseState(KEY, s.term), Need())
         assert list(store.peek(one.name, []).offers) == []
+        assert not store.offered(one.name)
+        assert store.offered(other.name)
 
     def test_a_look_tells_a_start_that_it_is_absent(self, store: Store) -> None:
         one, other = Start(store), Start(store)
