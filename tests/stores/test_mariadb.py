@@ -1,4 +1,4 @@
-"""The store in MariaDB and MySQL: the suite for all stores, on engines of all kinds."""
+"""The store in MariaDB: the suite for all stores, on engines of all kinds."""
 
 from __future__ import annotations
 
@@ -39,17 +39,6 @@ class TestMariadbStoreOnAnEngine(StoreConformance):
 
     def make_store(self, clock: Clock) -> Store:
         return SqlStore(self.engine, create_schema=True, table_prefix=self.prefix)
-
-
-class TestMysqlStore(StoreConformance):
-    """The same in MySQL, where one is named."""
-
-    @pytest.fixture(autouse=True)
-    def _in(self, mysql: Databases) -> None:
-        self.url, self.prefix = mysql.shared()
-
-    def make_store(self, clock: Clock) -> Store:
-        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["own engine", "user's engine"])
