@@ -115,6 +115,11 @@ def _become(
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    # As from a terminal, though the tests themselves may run under nohup or in the background: a
+    # signal that is ignored from the start cannot be trapped by the command's shell.
+    for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
     sys.argv[1:] = arguments
