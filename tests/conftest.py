@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sqlite3
 import threading
 import time
@@ -27,6 +28,9 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=5_000, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+# In the background of a shell Ctrl-C is ignored from the start; the tests are about what it does.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 PATIENCE = 5.0
 """So many seconds threads that are on their way out may take."""

@@ -13,7 +13,7 @@ from lease_actors import Claimer, Manager, ManagerConfig, Revoker, SqlStore
 
 NS = "ns"
 LONG = 3600
-SHORT = 0.3
+SHORT = 1.0
 PATIENCE = 20.0
 
 LEVELS = {
