@@ -84,6 +84,7 @@ class _Teller:
 
 def _progress() -> Progress:
     printer = console(stderr=True)
+    printer.quiet = not printer.is_terminal  # some releases of rich end the bar that is not there
     columns = (TextColumn("{task.description:>12}"), BarColumn(), TimeRemainingColumn())
     return Progress(*columns, console=printer, transient=True, disable=not printer.is_terminal)
 

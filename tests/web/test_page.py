@@ -91,7 +91,7 @@ class Page:
         self.until(lambda: lease in self.texts("#leases .name button"))
         buttons = self.browser.find_elements(By.CSS_SELECTOR, "#leases .name button")
         next(b for b in buttons if b.text == lease).send_keys(Keys.ENTER)
-        self.until(lambda: self.texts("#detail h2") == [lease])
+        self.until(lambda: self.texts("#detail h2") == [lease] and self.texts("#told dl"))
 
     def errors(self) -> list[Any]:
         return [e for e in self.browser.get_log("browser") if e["level"] == "SEVERE"]
@@ -106,7 +106,7 @@ def test_the_leases_appear_and_change_by_themselves(page: Page, manager: Manager
     claimer.claim("nightly", "worker-2", 60)
     page.until(lambda: page.texts("#leases tbody td:nth-child(2)") == ["worker-2"])
     assert page.texts("#leases tbody td:nth-child(3)") == ["2"]
-    assert page.one("#leases progress").get_attribute("value") > "0.5"
+    assert page.one("#leases progress").get_property("value") > 0.5
     assert page.texts("#summary") == ["1 held, 0 waiting"]
     assert page.errors() == []
 
@@ -181,7 +181,7 @@ def test_a_database_that_fails_is_said(page: Page, manager: Manager) -> None:
     page.until(lambda: page.texts("#none") == ["No leases."])
     manager.kill()
     page.until(lambda: any("stopp" in text for text in page.texts("#error")))
-    page.until(lambda: "old" in page.one("#pulse").get_attribute("class"))
+    page.until(lambda: "old" in page.one("#pulse").get_dom_attribute("class"))
 
 
 @pytest.mark.parametrize("width", [320, 390, 1280])
