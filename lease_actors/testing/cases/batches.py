@@ -176,7 +176,7 @@ class ConcurrencyCases:
             start = Start(store)
             for turn in range(10):
                 wanted = dict.fromkeys(keys[turn % 3 :], Need())
-                start.run(wanted, lambda s, now: Changes([_counted(x) for x in s.values()]))
+                start.run_whole(wanted, lambda s, now: Changes([_counted(x) for x in s.values()]))
 
         together(work, work, work)
         turns = [sum(turn % 3 <= n for turn in range(10)) for n in range(6)]

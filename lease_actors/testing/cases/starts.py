@@ -52,7 +52,7 @@ class Start:
             changed = [s for key, s in done.states.items() if s is not states[key]]
             return Changes(changed, done.absent, ended=done.ended)
 
-        self.run(needs(operations), decide)
+        self.run_whole(needs(operations), decide)
         return [decision.outcome for decision in decided[-1].decisions]
 
     def run(
@@ -83,20 +83,35 @@ class Start:
 
         return Batch(self.name, self.number, wanted, note)
 
+    def run_whole(
+        self,
+        wanted: Mapping[Key, Need],
+        decide: Callable[[Mapping[Key, LeaseState], Instant], Changes],
+    ) -> bool:
+        """The same; a batch that is not shown all its leases, since somebody keeps one locked for
+        longer than the store waits, decides nothing and is tried again."""
+
+        def decide_all(states: Mapping[Key, LeaseState], now: Instant) -> Changes:
+            if len(states) < len(wanted):
+                raise StorePassing("not all leases were shown")
+            return decide(states, now)
+
+        return self.run(wanted, decide_all)
+
     # -- shorthands ----------------------------------------------------------------------
 
     def look(self, key: Key = KEY, need: Need | None = None) -> LeaseState:
         """The state as a batch with that need is given it; nothing changes."""
-        self.run({key: need or Need()}, lambda states, now: Changes([]))
+        self.run_whole({key: need or Need()}, lambda states, now: Changes([]))
         return self.seen[key]
 
     def write(self, *states: LeaseState, absent: frozenset[str] = frozenset()) -> None:
         """Have the states written as they are, whatever they were."""
-        self.run({s.key: Need() for s in states}, lambda old, now: Changes(states, absent))
+        self.run_whole({s.key: Need() for s in states}, lambda old, now: Changes(states, absent))
 
     def edit(self, key: Key, change: Callable[[LeaseState], LeaseState], need: Need) -> None:
         """Change one state."""
-        self.run({key: need}, lambda states, now: Changes([change(states[key])]))
+        self.run_whole({key: need}, lambda states, now: Changes([change(states[key])]))
 
     def claim(self, key: Key = KEY, holder: str = "holder") -> Tenure:
         """A tenure of ``holder``, which must be to be had."""
