@@ -90,8 +90,9 @@ def test_nobody_waiting_costs_nothing_between_the_ticks(
     manager.claimer(NS).claim("db", "h0", 3600)
     store.wait_for("prune", 1)
     # A tick prunes, in one transaction; and that is all, tick after tick.
-    meanwhile = store.wait_for("prune", 5)
-    assert meanwhile["connections"] <= meanwhile["prune"]
+    meanwhile = store.wait_for("prune", 10)
+    # The first was counted, but may not have had its connection, when the counting began.
+    assert meanwhile["connections"] <= meanwhile["prune"] + 1
     assert not meanwhile["peek"] and not meanwhile["version"]
 
 
