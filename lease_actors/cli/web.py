@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from pathlib import Path
@@ -40,6 +41,8 @@ def web(target: Target, host: str, port: int, token_file: Path | None) -> None:
     token = (
         token_file.read_text().strip() if token_file else os.environ.get("LEASE_ACTORS_WEB_TOKEN")
     )
+    # A request that waits for a thread for a moment is no news to whoever reads our stderr.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     registry, stopped_by = CollectorRegistry(), list[int]()
 
     def stop(signum: int) -> None:

@@ -68,8 +68,6 @@ class PostgresqlListener:
     anew by itself, and says then that something may have been missed.
     """
 
-    lossless = False
-
     def __init__(
         self,
         engine: sa.Engine,
