@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import signal
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, WatchedStore, settle, wait_for_queue
 from prometheus_client import CollectorRegistry
+from support.interrupting import interrupted
 from support.managers import until
 
 from lease_actors import (
@@ -189,18 +188,12 @@ def test_the_time_of_a_queued_one_counts_from_when_it_was_attributed(
 def test_ctrl_c_while_it_waits_withdraws_the_claim(manager: Manager) -> None:
     claimer = manager.claimer(NS)
     claimer.claim("app", "you", 3600)
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def interrupt() -> None:
-        wait_for_queue(manager, 1)
-        signal.pthread_kill(main, signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt), claimer.hold("app", "me", 30):
+    with (
+        interrupted(lambda: wait_for_queue(manager, 1)),
+        pytest.raises(KeyboardInterrupt),
+        claimer.hold("app", "me", 30),
+    ):
         pytest.fail("it had the lease")
-    thread.join()
     settle(manager)
     assert manager.reader(NS).waiting("app") == []
     assert manager.report()["kept-leases"] == 0

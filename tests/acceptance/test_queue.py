@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import gc
-import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
-from types import FrameType
 
 import pykka
 import pytest
@@ -26,6 +22,7 @@ from acceptance.support import (
     settle,
     wait_for_queue,
 )
+from support.interrupting import interrupted
 
 from lease_actors import (
     ClaimDenied,
@@ -452,41 +449,14 @@ def test_queued_claim_succeeds_when_its_holder_has_the_lease_by_another_way(
 # -- Ctrl-C ------------------------------------------------------------------------------
 
 
-@contextmanager
-def interrupts() -> Iterator[None]:
-    """SIGUSR1 does here what Ctrl-C does, and cannot hit anything but this test."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-
-
-def interrupt_main_thread() -> None:
-    ident = threading.main_thread().ident
-    assert ident is not None
-    signal.pthread_kill(ident, signal.SIGUSR1)
-
-
 @pytest.mark.parametrize("wait", [None, 3600])
 def test_interrupted_claim_leaves_the_queue(
-    claimer: Claimer, manager: Manager, run: Run, wait: float | None
+    claimer: Claimer, manager: Manager, wait: float | None
 ) -> None:
     claimer.claim("db", "app-1", 60)
 
-    def interrupt_when_queued() -> None:
-        wait_for_queue(manager, 1)
-        interrupt_main_thread()
-
-    with interrupts():
-        helper = run(interrupt_when_queued)
-        with pytest.raises(KeyboardInterrupt):
-            claimer.claim("db", "app-2", 60, wait=wait)
-    helper.result()
+    with interrupted(lambda: wait_for_queue(manager, 1)), pytest.raises(KeyboardInterrupt):
+        claimer.claim("db", "app-2", 60, wait=wait)
 
     assert queue(manager) == []
     assert manager.report()["blocked-claims"] == 0
@@ -497,22 +467,15 @@ def test_interrupted_claim_leaves_the_queue(
 
 @pytest.mark.parametrize("wait", [0, None])
 def test_interrupted_claim_gives_back_what_was_on_its_way(
-    open_manager: OpenManager, watched: WatchedStore, run: Run, wait: float | None
+    open_manager: OpenManager, watched: WatchedStore, wait: float | None
 ) -> None:
     manager = open_manager(store=watched)
     claimer = manager.claimer(NS)
     settle(manager)
     watched.way_out.close()
 
-    def interrupt_when_attributed() -> None:
-        watched.way_out.await_one()
-        interrupt_main_thread()
-
-    with interrupts():
-        helper = run(interrupt_when_attributed)
-        with pytest.raises(KeyboardInterrupt):
-            claimer.claim("db", "app-1", 60, wait=wait)
-    helper.result()
+    with interrupted(watched.way_out.await_one), pytest.raises(KeyboardInterrupt):
+        claimer.claim("db", "app-1", 60, wait=wait)
     watched.way_out.open()
 
     settle(manager)
@@ -522,7 +485,7 @@ def test_interrupted_claim_gives_back_what_was_on_its_way(
 
 
 def test_interrupted_extension_takes_nothing_from_its_holder(
-    open_manager: OpenManager, watched: WatchedStore, run: Run
+    open_manager: OpenManager, watched: WatchedStore
 ) -> None:
     manager = open_manager(store=watched)
     claimer = manager.claimer(NS)
@@ -530,15 +493,8 @@ def test_interrupted_extension_takes_nothing_from_its_holder(
     settle(manager)
     watched.way_out.close()
 
-    def interrupt_when_extended() -> None:
-        watched.way_out.await_one()
-        interrupt_main_thread()
-
-    with interrupts():
-        helper = run(interrupt_when_extended)
-        with pytest.raises(KeyboardInterrupt):
-            claimer.claim("db", "app-1", 90)
-    helper.result()
+    with interrupted(watched.way_out.await_one), pytest.raises(KeyboardInterrupt):
+        claimer.claim("db", "app-1", 90)
     watched.way_out.open()
 
     settle(manager)

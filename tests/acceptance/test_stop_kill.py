@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pykka
 import pytest
 from support.faults import FaultyStore, Hang
+from support.interrupting import interrupted
 from support.managers import Calling, blocked, managing, until, waits
 
 from lease_actors import (
@@ -317,12 +318,7 @@ def test_ctrl_c_in_a_blocking_claim_withdraws_it() -> None:
     with managing(store) as manager:
         claimer = manager.claimer("ns")
         claimer.claim("app", "holder", 60)
-        main = threading.get_ident()
-        interrupter = Calling(
-            lambda: (blocked(manager, 1), signal.pthread_kill(main, signal.SIGINT))
-        )
-        with pytest.raises(KeyboardInterrupt):
+        with interrupted(lambda: blocked(manager, 1)), pytest.raises(KeyboardInterrupt):
             claimer.claim("app", "me", 60, wait=None)
-        interrupter.outcome()
         blocked(manager, 0)
         until(lambda: not store.waiting(Key("ns", "", "app")), "an empty queue")
