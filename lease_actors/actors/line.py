@@ -25,18 +25,10 @@ from lease_actors.stores.base import StartUnknown, StorePassing
 
 
 @dataclass(frozen=True, slots=True)
-class Flush:
-    """Apply what has gathered."""
-
-
-@dataclass(frozen=True, slots=True)
 class TryAgain:
     """The pause before the next attempt is over."""
 
     work: Work
-
-
-FLUSH = Flush()
 
 
 class Line:
@@ -47,17 +39,19 @@ class Line:
         runtime: Runtime,
         decider: Decider,
         tell: Callable[[object], object],
+        more: Callable[[], bool],
         between: Callable[[], None],
     ) -> None:
         self.answers = Answers(runtime, self.post)
         self._runtime = runtime
         self._decider = decider
         self._tell = tell
+        self._more = more
+        """Is there anything in the inbox? All that can join a batch, does."""
         self._between = between
         """Called after each batch, when its callers have been answered."""
         self._pending: deque[Reply[Any]] = deque()
         self._current: Work | None = None
-        self._flushing = False
         self._alone = 0
         """So many of the first operations go into a transaction each."""
         self._number = 0
@@ -70,7 +64,7 @@ class Line:
     @property
     def busy(self) -> bool:
         """Something is in the line or on its way."""
-        return bool(self._pending or self._flushing or self._current is not None or self._aside)
+        return bool(self._pending or self._current is not None or self._aside)
 
     # -- gathering -----------------------------------------------------------------------
 
@@ -80,18 +74,12 @@ class Line:
             self._pending.appendleft(reply)
         else:
             self._pending.append(reply)
-        self._flush_soon()
-
-    def _flush_soon(self) -> None:
-        # The flush goes behind everything that is in the inbox already: all that joins it.
-        if self._pending and self._current is None and not self._flushing:
-            self._flushing = True
-            self._tell(FLUSH)
 
     def flush(self) -> None:
-        """Begin a batch of what has gathered."""
-        self._flushing = False
-        if self._current is not None:
+        """Begin a batch, if something has gathered and nothing more is about to join it."""
+        if self._current is not None or not self._pending:
+            return
+        if len(self._pending) < MOST and self._more():
             return
         replies = self._take()
         if not replies:
@@ -143,7 +131,6 @@ class Line:
                 self._current = None
                 self._pending.extendleft(reversed(work.replies))
                 self._draw_start()
-                self._flush_soon()
             case StartUnknown() as error:
                 self._begin_anew(work, error)
             case error if work.probing is None:
@@ -179,7 +166,7 @@ class Line:
         self._aside.reached(verdict.decided.states)
         if verdict.unseen:
             self._set_aside(work, verdict.unseen)
-        self._next()
+        self._between()
 
     def _set_aside(self, work: Work, unseen: Sequence[Reply[Any]]) -> None:
         """Somebody else keeps their rows locked: that delays nobody else."""
@@ -188,7 +175,6 @@ class Line:
     def put_back(self, message: PutBack) -> None:
         """Their pause is over."""
         self._pending.extendleft(reversed(self._aside.take(message.key)))
-        self._flush_soon()
 
     def _again(self, work: Work, error: StorePassing) -> None:
         self._decider.interrupt()
@@ -221,7 +207,7 @@ class Line:
         if work.verdict is not None:
             self.answers.give_back(work.verdict)
         self._leave_undone(work.replies, lambda reply: error)
-        self._next()
+        self._between()
 
     def _leave_undone(
         self, replies: Sequence[Reply[Any]], why: Callable[[Reply[Any]], BaseException]
@@ -254,7 +240,7 @@ class Line:
         for reply in [*work.replies, *self.answers.watches.all()]:
             reply.fail(start_unknown(reply, error))
             self.answers.forget(reply)
-        self._next()
+        self._between()
 
     def _can_begin_anew(self) -> bool:
         """Nobody waits under the old start; and it is not one that was just drawn."""
@@ -273,7 +259,7 @@ class Line:
         self._current = None
         self._alone += len(work.replies)
         self._pending.extendleft(reversed(work.replies))
-        self._next()
+        self._between()
 
     def _fail(self, work: Work, error: BaseException) -> None:
         self._current = None
@@ -281,10 +267,6 @@ class Line:
         for reply in work.replies:
             reply.fail(store_failed(reply, error))
             self.answers.forget(reply)
-        self._next()
-
-    def _next(self) -> None:
-        self._flush_soon()
         self._between()
 
     def unreached(self) -> None:

@@ -16,7 +16,7 @@ from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue
 from lease_actors.actors.base import Gone, LeaseActor, tell
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.actors.failures import stopped
-from lease_actors.actors.line import Flush, Line, TryAgain
+from lease_actors.actors.line import Line, TryAgain
 from lease_actors.actors.lookout import Called, Lookout, Seen, Unseen
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
@@ -88,7 +88,13 @@ class ManagerActor(LeaseActor):
     def __init__(self, runtime: Runtime, decider: Decider, gone: Gone) -> None:
         super().__init__(gone)
         self._runtime = runtime
-        self._line = Line(runtime, decider, lambda m: tell(self.actor_ref, m), self._between)
+        self._line = Line(
+            runtime,
+            decider,
+            lambda m: tell(self.actor_ref, m),
+            lambda: not self.actor_inbox.empty(),
+            self._between,
+        )
         self._answers = self._line.answers
         self._lookout = Lookout(runtime, lambda: decider.start, lambda m: tell(self.actor_ref, m))
         runtime.users_of_store.append(self._lookout.join)
@@ -99,11 +105,13 @@ class ManagerActor(LeaseActor):
         self._pruned_at = runtime.clock.steady()
 
     def handle(self, message: object) -> None:
+        self._handle(message)
+        self._line.flush()
+
+    def _handle(self, message: object) -> None:
         match message:
             case Reply():
                 self._line.post(message)
-            case Flush():
-                self._line.flush()
             case AttemptEnded():
                 self._line.ended(message)
             case Withdrawn(reply):

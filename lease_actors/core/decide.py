@@ -268,14 +268,14 @@ def due(state: LeaseState) -> Instant | None:
 
 def _mark(state: LeaseState, how: Ending) -> LeaseState:
     assert state.tenure is not None
-    return replace(state, tenure=replace(state.tenure, ending=how))
+    return state._replace(tenure=state.tenure._replace(ending=how))
 
 
 def _end(state: LeaseState, how: Ending, at: Instant, context: Context) -> _Settled:
     tenure = state.tenure
     assert tenure is not None
-    state = replace(
-        state, tenure=None, ended=how, ended_term=tenure.term, ended_at=at, guarded=False
+    state = state._replace(
+        tenure=None, ended=how, ended_term=tenure.term, ended_at=at, guarded=False
     )
     ended = Ended(state.key, tenure, how, at)
     if not state.queued:
@@ -289,9 +289,9 @@ def _miss(state: LeaseState, offer: Offer, context: Context) -> _Settled:
     if start == context.start:
         # It shows itself by deciding: the claim has lost its turn, and nobody is absent. To
         # find itself absent would leave the lease free over its own claims.
-        return _hand_over(replace(state, offer=None), context, skip=offer.claim)
+        return _hand_over(state._replace(offer=None), context, skip=offer.claim)
     queue = tuple(replace(w, absent=True) if w.claim.start == start else w for w in state.queue)
-    state, effects = _hand_over(replace(state, offer=None, queue=queue), context)
+    state, effects = _hand_over(state._replace(offer=None, queue=queue), context)
     return state, (Missed(start), *effects)
 
 
@@ -315,13 +315,13 @@ def _is_next(waiter: Waiter, state: LeaseState, context: Context) -> bool:
 
 def _offer(state: LeaseState, claim: ClaimId, holder: str, term: int, context: Context) -> _Settled:
     offer = Offer(claim, holder, term, context.now, context.now + context.offer_window)
-    return replace(state, offer=offer, term=term), (Offered(state.key, offer),)
+    return state._replace(offer=offer, term=term), (Offered(state.key, offer),)
 
 
 def _offer_again(state: LeaseState, offer: Offer, context: Context) -> _Settled:
     lapses_at = context.now + context.offer_window
     offer = replace(offer, made_at=context.now, lapses_at=lapses_at, renewed=True)
-    return replace(state, offer=offer), (Offered(state.key, offer),)
+    return state._replace(offer=offer), (Offered(state.key, offer),)
 
 
 def _grant(
@@ -333,7 +333,7 @@ def _grant(
     claim: ClaimId | None,
 ) -> tuple[LeaseState, Began]:
     tenure = Tenure(holder, term, context.now, duration, context.now + duration)
-    state = replace(state, term=term, tenure=tenure, offer=None)
+    state = state._replace(term=term, tenure=tenure, offer=None)
     return state, Began(state.key, tenure, bool(state.pins), claim)
 
 
@@ -342,13 +342,13 @@ def _extend(state: LeaseState, duration: Micros, now: Instant) -> LeaseState:
     assert tenure is not None
     if now + duration <= tenure.expiry:
         return state
-    return replace(state, tenure=replace(tenure, duration=duration, expiry=now + duration))
+    return state._replace(tenure=tenure._replace(duration=duration, expiry=now + duration))
 
 
 def _leave(state: LeaseState, claim: ClaimId | None) -> LeaseState:
     queue = tuple(w for w in state.queue if w.claim != claim)
     gone = len(state.queue) - len(queue)
-    return replace(state, queue=queue, queued=state.queued - gone) if gone else state
+    return state._replace(queue=queue, queued=state.queued - gone) if gone else state
 
 
 # -- one rule an operation ---------------------------------------------------------------
@@ -384,8 +384,7 @@ def _block(state: LeaseState, op: Claim, duration: Micros, context: Context) -> 
     if any(w.claim == op.claim for w in state.queue):
         return Decision(state, QUEUED)
     waiter = Waiter(state.last_place + 1, op.claim, op.holder, duration, context.now)
-    state = replace(
-        state,
+    state = state._replace(
         queue=(*state.queue, waiter),
         queued=state.queued + 1,
         last_place=waiter.place,
@@ -419,7 +418,7 @@ def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
                     op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state
                 ),
             )
-        state, effects = _hand_over(replace(state, offer=None), context, skip=offer.claim)
+        state, effects = _hand_over(state._replace(offer=None), context, skip=offer.claim)
         return Decision(state, DONE, effects)
     return Decision(state, DONE)
 
@@ -439,7 +438,7 @@ def _release(state: LeaseState, op: Release, context: Context) -> Decision:
         return Decision(state, DONE)  # another claim of that holder has been answered with it
     if op.at is not None and op.at > context.now:
         expiry = min(tenure.expiry, op.at)
-        return Decision(replace(state, tenure=replace(tenure, expiry=expiry)), DONE)
+        return Decision(state._replace(tenure=tenure._replace(expiry=expiry)), DONE)
     if state.pins or tenure.ending is not None:
         return Decision(state, DONE)  # pinned: it stays its holder's, and expires after the pins
     if state.guarded:
@@ -459,13 +458,13 @@ def _check(state: LeaseState, op: Check, context: Context) -> Decision:
 def _pin(state: LeaseState, op: Pin, context: Context) -> Decision:
     if op.entity in state.pins:
         return Decision(state, DONE)
-    return Decision(replace(state, pins=(*state.pins, op.entity)), DONE)
+    return Decision(state._replace(pins=(*state.pins, op.entity)), DONE)
 
 
 def _unpin(state: LeaseState, op: Unpin, context: Context) -> Decision:
     if op.entity not in state.pins:
         return Decision(state, DONE)
-    state = replace(state, pins=tuple(e for e in state.pins if e != op.entity))
+    state = state._replace(pins=tuple(e for e in state.pins if e != op.entity))
     if not state.pins and state.tenure is not None and state.tenure.ending is None:
         state = _extend(state, state.tenure.duration, context.now)
     return Decision(state, DONE)
@@ -475,7 +474,7 @@ def _wait(state: LeaseState, op: Wait, context: Context) -> Decision:
     if state.tenure is None:
         return Decision(state, DONE)
     if not state.tenure.watched:  # written down, so that others tell of its end
-        state = replace(state, tenure=replace(state.tenure, watched=True))
+        state = state._replace(tenure=state.tenure._replace(watched=True))
     assert state.tenure is not None
     return Decision(state, Standing(state.tenure))
 
@@ -484,7 +483,7 @@ def _cancel(state: LeaseState, op: Cancel, context: Context) -> Decision:
     state = _leave(state, op.claim)
     if state.offer is None or state.offer.claim != op.claim:
         return Decision(state, DONE)
-    state, effects = _hand_over(replace(state, offer=None), context)
+    state, effects = _hand_over(state._replace(offer=None), context)
     return Decision(state, DONE, effects)
 
 

@@ -206,7 +206,7 @@ class MemoryStore:
         if not lease.state.queued:
             return lease.state
         window, horizon = lease.queue.window(need, present)
-        return replace(lease.state, queue=window, horizon=horizon)
+        return lease.state._replace(queue=window, horizon=horizon)
 
     def _write(self, before: LeaseState, state: LeaseState) -> None:
         lease = self._leases.get(state.key)
@@ -219,7 +219,7 @@ class MemoryStore:
             lease.queue.change(before.queue, state.queue)
         self._note_offer(before.offer, state)
         if state.queue or state.guarded or state.horizon is not None:
-            state = replace(state, queue=(), horizon=None, guarded=False)
+            state = state._replace(queue=(), horizon=None, guarded=False)
         lease.state = state
 
     def _note_offer(self, before: Offer | None, state: LeaseState) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -188,7 +187,7 @@ def test_a_claim_that_its_database_has_lost_queues_once_more(
     future = other.claimer(NS).claim_future("db", "app-2", LONG)
     settle(other)
     start = Start(store)
-    start.edit(key("db"), lambda s: replace(s, queue=(), queued=0), Need(heads=9))
+    start.edit(key("db"), lambda s: s._replace(queue=(), queued=0), Need(heads=9))
     until(lambda: len(one.reader(NS).waiting("db")) == 1, "its return to the queue")
     one.revoker(NS).revoke("db", "app-1")
     assert future.get(timeout=PATIENCE).term == 2

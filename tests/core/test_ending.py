@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from core.desk import (
     HERE,
@@ -67,7 +65,7 @@ def guarded(*queue: Waiter, left: float = 60, ending: Ending | None = None) -> L
 
 def free_of_guards(decision: Decision) -> LeaseState:
     """The same, as the next batch sees it when the transaction has ended."""
-    return replace(decision.state, guarded=False)
+    return decision.state._replace(guarded=False)
 
 
 # -- while it is guarded -----------------------------------------------------------------
@@ -175,7 +173,7 @@ def test_nothing_ends_extends_or_gives_away_what_is_ending_under_a_guard(
     before = guarded(waiter(1, HERE), ending=ending)
     decision = ask(before, operation)
     assert before.tenure is not None
-    assert decision.state.tenure in (before.tenure, replace(before.tenure, watched=True))
+    assert decision.state.tenure in (before.tenure, before.tenure._replace(watched=True))
     assert decision.effects == ()
     assert not isinstance(decision.outcome, Granted)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from core.desk import (
     HERE,
     KEY,
@@ -101,7 +99,7 @@ def test_whoever_waits_is_told_that_the_end_has_moved_nearer() -> None:
     nearer = Release(KEY, "alice", 7, at=NOW + SECOND)
     for before in (
         lease(waiter(1, THERE), tenure=tenure("alice")),
-        lease(tenure=replace(tenure("alice"), watched=True)),
+        lease(tenure=tenure("alice")._replace(watched=True)),
     ):
         assert told(before, nearer) == [ALL]
         assert told(before, claim("alice", 600)) == []
@@ -116,9 +114,9 @@ def test_whoever_waits_behind_is_told_of_a_next_tenure_that_is_shorter() -> None
 def test_whoever_waits_is_told_when_the_last_pin_has_gone() -> None:
     before = lease(waiter(1, THERE), tenure=tenure("alice"), pins=("unit",))
     assert told(before, Unpin(KEY, "unit")) == [ALL]
-    assert told(replace(before, pins=("unit", "other")), Unpin(KEY, "unit")) == []
+    assert told(before._replace(pins=("unit", "other")), Unpin(KEY, "unit")) == []
 
 
 def test_whoever_waits_is_told_that_only_a_guard_keeps_it() -> None:
-    before = replace(lease(waiter(1, THERE), tenure=tenure("alice")), guarded=True)
+    before = lease(waiter(1, THERE), tenure=tenure("alice"))._replace(guarded=True)
     assert told(before, REVOKE) == [ALL]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,7 +180,7 @@ def test_missing_ones_own_offer_leaves_ones_claims_on_other_leases_live() -> Non
     other = KEY._replace(lease="other")
     states = {
         KEY: lapsed(FIRST, NEXT),
-        other: replace(lease(waiter(1, THERE), tenure=tenure("alice")), key=other),
+        other: lease(waiter(1, THERE), tenure=tenure("alice"))._replace(key=other),
     }
     decided = decide_batch(states, [Expire(KEY), Revoke(other, "alice")], context(start=THERE))
     after = decided.states[other].tenure
@@ -220,8 +219,8 @@ def test_a_process_found_absent_is_passed_over_on_every_later_lease_of_the_batch
     other = KEY._replace(lease="other")
     states = {
         KEY: lapsed(FIRST),
-        other: replace(
-            lease(waiter(1, THERE), waiter(2, YONDER), tenure=tenure("alice")), key=other
+        other: lease(waiter(1, THERE), waiter(2, YONDER), tenure=tenure("alice"))._replace(
+            key=other
         ),
     }
     decided = decide_batch(states, [Expire(KEY), Revoke(other, "alice")], context())

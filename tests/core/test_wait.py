@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from core.desk import HERE, KEY, THERE, ask, claim, lease, offer, tenure, waiter
 
 from lease_actors.core.decide import DONE, Standing
@@ -22,7 +20,7 @@ def test_it_is_over_at_once_if_none_stands() -> None:
 
 def test_it_names_the_tenure_that_stands() -> None:
     before = tenure("alice", term=7)
-    assert ask(lease(tenure=before), WAIT).outcome == Standing(replace(before, watched=True))
+    assert ask(lease(tenure=before), WAIT).outcome == Standing(before._replace(watched=True))
 
 
 def test_it_is_written_down_that_somebody_waits_so_that_others_tell_of_the_end() -> None:
@@ -41,14 +39,14 @@ def test_it_is_over_at_the_instant_of_expiry() -> None:
 def test_a_pinned_lease_stands_past_its_expiry() -> None:
     before = tenure(left=-60)
     assert ask(lease(tenure=before, pins=("unit",)), WAIT).outcome == Standing(
-        replace(before, watched=True)
+        before._replace(watched=True)
     )
 
 
 def test_a_tenure_that_is_ending_has_not_ended() -> None:
     before = tenure(ending="revoked")
     assert ask(lease(tenure=before, guarded=True), WAIT).outcome == Standing(
-        replace(before, watched=True)
+        before._replace(watched=True)
     )
 
 

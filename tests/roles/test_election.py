@@ -274,4 +274,5 @@ def test_no_two_leaders_overlap(lease_manager: Manager) -> None:
         assert run.ended() is None
     assert overlaps == []
     assert count[0] >= 60
-    assert holder(lease_manager) is None
+    # One that was called off while the lease was on its way to it: it is given back soon.
+    until(lambda: holder(lease_manager) is None, "nobody leads")

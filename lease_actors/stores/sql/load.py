@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
@@ -132,7 +131,7 @@ class Loader:
                 # may have to be written here.
                 self.elsewhere.add(key)
                 return
-            state = replace(state, guarded=True)
+            state = state._replace(guarded=True)
         self.states[key] = state
 
     def _ask(self, connection: sa.Connection, questions: list[_Question]) -> None:
