@@ -39,7 +39,7 @@ from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime, new_start
 from lease_actors.actors.secretary import SecretaryActor
 from lease_actors.actors.work import Decider
-from lease_actors.clock import micros
+from lease_actors.clock import Signal, micros
 from lease_actors.config import ManagerConfig, as_timedelta
 from lease_actors.core.model import ClaimId
 from lease_actors.errors import LeaseError, ManagerStopped, StoreError, WaitTimeout
@@ -75,7 +75,7 @@ class Crew:
         self._config, self._log = config, log
         self._prepare, self._tell_ended, self._report = prepare, ended, report
         self._pid = os.getpid()
-        self._stopped = threading.Event()
+        self._stopped = Signal()
         self._error: BaseException | None = None
         self._killed = self._ended = False
         self._lock = threading.Lock()
@@ -272,7 +272,7 @@ class Crew:
 
     def _in_child(self) -> None:
         """In a forked child nothing of the parent's may be touched, least of all its connections."""
-        self._stopped = threading.Event()
+        self._stopped = Signal()
         self._stopped.set()
         self.runtime.hooks.silence()
         self.keeping.forked()
