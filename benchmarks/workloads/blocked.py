@@ -48,17 +48,18 @@ def _server(place: Place) -> Load | None:
 
 
 def _weigh(place: Place, count: int, before: Load, server_before: Load | None) -> Found:
-    here, there = load_of(), _server(place)
+    began, here, there = now(), load_of(), _server(place)
     time.sleep(WATCHED)
     here_later, there_later = load_of(), _server(place)
+    watched = now() - began  # more, where thousands of threads poll and leave us no time
     found: Found = {
         "bytes_each": (here.memory - before.memory) / count,
         "threads": here.threads - before.threads,
-        "cpu_percent": (here_later.cpu - here.cpu) / WATCHED * 100,
+        "cpu_percent": (here_later.cpu - here.cpu) / watched * 100,
     }
     if server_before is not None and there is not None and there_later is not None:
         found["server_bytes_each"] = (there.memory - server_before.memory) / count
-        found["server_cpu_percent"] = (there_later.cpu - there.cpu) / WATCHED * 100
+        found["server_cpu_percent"] = (there_later.cpu - there.cpu) / watched * 100
     return found
 
 
