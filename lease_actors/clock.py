@@ -146,11 +146,11 @@ class Signal:
         return self._set
 
     def _acquire(self, timeout: float | None) -> bool:
-        if threading.current_thread() is not threading.main_thread():
-            return self._lock.acquire(timeout=-1 if timeout is None else max(0.0, timeout))
+        main = threading.current_thread() is threading.main_thread()
+        nap = _MAIN_NAP if main else threading.TIMEOUT_MAX
         left = math.inf if timeout is None else max(0.0, timeout)
-        while not self._lock.acquire(timeout=min(left, _MAIN_NAP)):
-            left -= _MAIN_NAP
+        while not self._lock.acquire(timeout=min(left, nap)):
+            left -= nap
             if left <= 0:
                 return False
         return True

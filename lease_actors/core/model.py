@@ -4,7 +4,7 @@ Instants are the store's time in whole microseconds since 1970 (UTC); durations 
 microseconds. Integers, because they compare exactly, in Python and in every database.
 
 What is made anew for every operation is a named tuple: a frozen dataclass takes several times as
-long to make, and ten times as long to copy with a change.
+long to make, and to copy with a change.
 """
 
 from __future__ import annotations
