@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from support.servers import Databases
 
 from lease_actors.clock import Clock
+from lease_actors.core.operations import Claim, Revoke
 from lease_actors.errors import StoreError
 from lease_actors.stores import SqlStore, Store
-from lease_actors.testing.cases.starts import Start, named
+from lease_actors.testing.cases.starts import DURATION, Start, named
 from lease_actors.testing.clock import FakeClock
 from lease_actors.testing.conformance import StoreConformance
 
@@ -103,3 +104,36 @@ def test_every_batch_has_its_limits(
     Start(store).claim()
     assert seen == ["250ms", "5s", "2s", "read committed"]
     store.close()
+
+
+@pytest.mark.parametrize("through", [False, True], ids=["directly", "through PgBouncer"])
+def test_a_batch_finds_its_rows_by_their_keys_however_little_the_server_knows_of_the_tables(
+    postgresql_url: sa.URL, pgbouncer: Callable[[sa.URL], sa.URL], through: bool
+) -> None:
+    store = SqlStore(pgbouncer(postgresql_url) if through else postgresql_url, create_schema=True)
+    store.open(FakeClock())
+    start = Start(store)
+    names = [named(f"lease-{n}") for n in range(600)]  # no statistics are gathered of so few, yet
+    for first in range(0, len(names), 200):
+        start.ask(*(Claim(key, "holder", DURATION) for key in names[first : first + 200]))
+    before = _read_in_order(store)
+    for _ in range(8):  # a prepared statement is planned anew the first five times
+        for kind in (Claim, Revoke):
+            more = (DURATION,) if kind is Claim else ()
+            start.ask(*(kind(key, "holder", *more) for key in names[:32]))
+    assert _read_in_order(store) - before < len(names)
+    store.close()
+
+
+def _read_in_order(store: SqlStore) -> int:
+    """How many rows of the tables were read by going through them from the first to the last."""
+    with store.engine.connect() as connection:
+        if connection.dialect.server_version_info >= (15,):  # before, it is told at every commit
+            connection.exec_driver_sql("SELECT pg_stat_force_next_flush()")
+        connection.commit()
+        read = connection.exec_driver_sql(
+            "SELECT sum(seq_tup_read) FROM pg_stat_user_tables"
+            " WHERE relname IN ('lease_leases', 'lease_tenure')"
+        ).scalar_one()
+        connection.rollback()
+        return int(read)

@@ -17,7 +17,7 @@ from psycopg.errors import error_from_result
 
 from lease_actors.stores.sql.compiled import Call
 
-__all__ = ["Answer", "Limits", "connect", "exchange", "is_direct"]
+__all__ = ["Answer", "Setup", "connect", "exchange", "is_direct"]
 
 _READ, _WRITE = 1, 2
 """What a generator of psycopg's yields, and is sent, about its socket."""
@@ -28,8 +28,8 @@ _Sent: TypeAlias = tuple[str, list[bytes | None]]
 """A statement's text, and its arguments as they are sent."""
 
 
-class Limits(NamedTuple):
-    """``patience``: seconds for each answer. ``session``: what sets a session's own limits."""
+class Setup(NamedTuple):
+    """``patience``: seconds for each answer. ``session``: what sets up a session of our own."""
 
     patience: float
     session: str
@@ -85,25 +85,25 @@ def _limited(gen: Any, patience: float, most: int) -> Generator[Any, int, Any]:
         return end.value
 
 
-def connect(limits: Limits, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
+def connect(setup: Setup, *args: Any, **kwargs: Any) -> psycopg.Connection[Any]:
     """A connection that waits so many seconds at most for each answer."""
     connection = _Connection.connect(*args, **kwargs)
     try:
-        _set_up(connection, limits)
+        _set_up(connection, setup)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _set_up(connection: _Connection, limits: Limits) -> None:
-    connection.patience = limits.patience
+def _set_up(connection: _Connection, setup: Setup) -> None:
+    connection.patience = setup.patience
     connection.autocommit = True
     row = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
     # A pooler makes up a process id of its own. It may give us another session with each
     # transaction, one in which nothing is prepared or set.
     if row is not None and row[0] == connection.info.backend_pid:
-        connection.execute(limits.session, prepare=False)
+        connection.execute(setup.session, prepare=False)
         connection.prepared = {}
     # What psycopg prepares by itself it gives up after a rollback: with DEALLOCATE ALL, ours too.
     connection.prepare_threshold = None
