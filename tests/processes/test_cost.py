@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from processes.conftest import Place
 from sqlalchemy import event
 from support.managers import blocked, until
@@ -17,6 +18,7 @@ from support.managers import blocked, until
 from lease_actors import Manager, ManagerConfig, SqlStore
 from lease_actors.core.model import Micros
 from lease_actors.stores.base import Peek
+from lease_actors.stores.sql.connections import Connections
 
 NS = "ns"
 PATIENCE = 40.0
@@ -32,6 +34,11 @@ class CountingStore(SqlStore):
         self._changed = threading.Condition()
         self._pruner: int | None = None
         event.listen(self.engine, "checkout", lambda *_: self._count(self._wanted()))
+        self._connections.take = self._take  # type: ignore[method-assign]
+
+    def _take(self) -> sa.Connection:
+        self._connections.let_go()  # the one at hand is counted when it is taken, too
+        return Connections.take(self._connections)
 
     def _wanted(self) -> str:
         """What a connection is counted as: those that a pruning takes are counted apart."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support.connections import assert_all_given_back
 from support.servers import Databases
 
 from lease_actors.clock import Clock
@@ -66,7 +67,7 @@ def test_a_name_that_cannot_be_written_leaves_the_connection_as_it_was(
         with pytest.raises((UnicodeEncodeError, StoreError)):
             start.claim(named("x"), holder=name)
     assert start.claim(named("x")).term == 1
-    assert store.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert_all_given_back(store)
     store.close()
 
 
@@ -78,7 +79,7 @@ def test_statements_are_prepared_only_where_the_session_stays(
         store = SqlStore(url, create_schema=True)
         store.open(FakeClock())
         Start(store).claim()
-        with store.engine.connect() as connection:
+        with store._connections.one() as connection:
             driver: Any = connection.connection.driver_connection
             found.append(bool(driver.prepared))
         store.close()

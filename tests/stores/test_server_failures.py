@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support.connections import assert_all_given_back
 from support.managers import Calling, managing, until
 from support.proxy import proxying
 from support.servers import Databases, run_mariadb, run_postgresql
@@ -45,7 +46,7 @@ def url(databases: Databases) -> Iterator[sa.URL]:
 def store(url: sa.URL) -> Iterator[SqlStore]:
     store = opened(url)
     yield store
-    assert store.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert_all_given_back(store)
     store.close()
 
 
@@ -282,7 +283,7 @@ class TestServer:
                 for call in (lambda: store.apply(batch(start)), store.now, lambda: store.prune(0)):
                     with pytest.raises(StorePassing):
                         call()
-                assert store.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+                assert_all_given_back(store)
             start.claim()
             store.close()
 

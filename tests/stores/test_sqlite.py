@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from support.connections import assert_all_given_back, trace_statements
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import LeaseState, Need, Waiter
@@ -56,20 +56,14 @@ def store(path: Path) -> Iterator[SqlStore]:
     store = SqlStore(f"sqlite:///{path}", create_schema=True)
     store.open(FakeClock())
     yield store
-    assert store.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert_all_given_back(store)
     store.close()
 
 
 @pytest.fixture
 def statements(store: SqlStore) -> list[str]:
     """The statements that the store runs from now on."""
-    seen: list[str] = []
-
-    @event.listens_for(store.engine, "checkout")
-    def trace(connection: Any, record: object, proxy: object) -> None:
-        connection.set_trace_callback(lambda text: seen.append(" ".join(text.split()[:3])))
-
-    return seen
+    return trace_statements(store)
 
 
 @pytest.mark.parametrize(

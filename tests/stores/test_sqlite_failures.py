@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
+from support.connections import assert_all_given_back
 
 from lease_actors.clock import SystemClock
 from lease_actors.core.model import Instant, Key, LeaseState, Need
@@ -31,7 +32,7 @@ def store(path: Path) -> Iterator[SqlStore]:
     store = SqlStore(f"sqlite:///{path}", create_schema=True, busy_timeout=0.02)
     store.open(SystemClock())
     yield store
-    assert store.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert_all_given_back(store)
     store.close()
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy import event
+from support.connections import trace_statements
 
 from lease_actors.core.model import Need, PastTenure
 from lease_actors.core.operations import Check, Revoke
@@ -38,13 +37,7 @@ def store(path: Path) -> Iterator[SqlStore]:
 @pytest.fixture
 def statements(store: SqlStore) -> list[str]:
     """The statements that the store runs from now on."""
-    seen: list[str] = []
-
-    @event.listens_for(store.engine, "checkout")
-    def trace(connection: Any, record: object, proxy: object) -> None:
-        connection.set_trace_callback(lambda text: seen.append(" ".join(text.split()[:3])))
-
-    return seen
+    return trace_statements(store)
 
 
 def test_a_tenure_whose_record_fails_has_not_ended(store: SqlStore, path: Path) -> None:

@@ -1,13 +1,12 @@
 """A store in a SQL database.
 
-Every connection is back in its pool, in no transaction, when a call returns.
+Every connection is given back, in no transaction, when a call returns.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -17,6 +16,7 @@ from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure
 from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.batches import Batches
+from lease_actors.stores.sql.connections import Connections
 from lease_actors.stores.sql.dialects import Dialect, Options
 from lease_actors.stores.sql.guard import Guards
 from lease_actors.stores.sql.history import History
@@ -24,7 +24,6 @@ from lease_actors.stores.sql.pruning import prune_history, prune_leases, prune_s
 from lease_actors.stores.sql.schema import check_schema, create_schema, identity_of
 from lease_actors.stores.sql.snapshots import Snapshots
 from lease_actors.stores.sql.statements import Statements
-from lease_actors.stores.sql.stillness import Stillness
 from lease_actors.stores.sql.tables import make_tables
 
 __all__ = ["SqlStore"]
@@ -72,21 +71,20 @@ class SqlStore:
         )
         tables = make_tables(table_prefix, schema)
         self._dialect = kind(engine, tables, describe(url), options, owned=owned)
-        self._engine = self._dialect.adapt(engine)
         clock = self._dialect.clock_expression()
         self._machine_time = clock is None
         self._statements = Statements(tables, engine.dialect, clock)
         self._snapshots = Snapshots(self._statements)
         self._history = History(tables, engine.dialect)
+        self._connections = Connections(self._dialect, self._dialect.adapt(engine))
+        self._connection = self._connections.one
         self._batches = Batches(self._dialect, self._statements, self._history, self._connection)
         self._guards = Guards(self._dialect, self._connection)
         self._identity = ""
         self._create = create_schema
         self._opening = threading.Lock()
-        self._stillness = Stillness()
         self._opened = False
         self._hand = 0  # the id behind which the next pruning goes on
-        self._inherited: list[sa.Pool] = []
 
     def __repr__(self) -> str:
         return f"SqlStore({self._dialect.place})"
@@ -111,8 +109,7 @@ class SqlStore:
         with self._opening:
             if self._opened:
                 return
-            with self._failures():
-                self._dialect.prepare(create=self._create)
+            self._prepare(create=self._create)
             with self._connection() as connection:
                 if self._create:
                     create_schema(connection, self._dialect)
@@ -123,35 +120,36 @@ class SqlStore:
 
     def administer(self, work: Callable[[sa.Connection, Dialect], T], *, create: bool = False) -> T:
         """What ``work`` returns, on a connection to whatever schema there is: ``admin`` asks so."""
-        with self._failures():
-            self._dialect.prepare(create=create)
+        self._prepare(create=create)
         with self._connection() as connection:
             return work(connection, self._dialect)
+
+    def _prepare(self, *, create: bool) -> None:
+        self._connections.let_go()  # it may lead to a file that is not there any more
+        with self._dialect.translating():
+            self._dialect.prepare(create=create)
 
     def close(self) -> None:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""
         with self._opening:
             self._opened = False
             self._dialect.close()
-            if self._dialect.owned:
-                self._dialect.engine.dispose()
+            self._connections.close()
 
     def abandon(self) -> None:
         """In a forked child: let go of the parent's connections without closing them on a server.
 
-        They are kept, unused, to the child's end: were they collected, the server would be
-        told that they are closed, and it has no way of knowing by whom. SQLite's are closed: there
-        is no server, and as long as they are open it takes the parent's locks for the child's own.
+        SQLite's are closed: there is no server, and as long as they are open it takes the parent's
+        locks for the child's own.
         """
-        closing = self._dialect.owned and self._machine_time and self._stillness.reached
+        closing = self._dialect.owned and self._machine_time and self._connections.stillness.reached
         self._opening = threading.Lock()
         self._opened = False
         if closing:
             self._dialect.close()
-            self._dialect.engine.dispose()
+            self._connections.close()
         else:
-            self._inherited.append(self._dialect.engine.pool)
-            self._dialect.engine.dispose(close=False)
+            self._connections.abandon()
 
     # -- batches -------------------------------------------------------------------------
 
@@ -210,7 +208,7 @@ class SqlStore:
 
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since."""
-        with self._stillness, self._failures():
+        with self._connections.stillness, self._dialect.translating():
             return self._dialect.version()
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
@@ -268,52 +266,3 @@ class SqlStore:
             self._hand = hand
             prune_history(connection, self._dialect, self._history, now, limit)
             return gone
-
-    # -- connections ---------------------------------------------------------------------
-
-    @contextmanager
-    def _connection(self) -> Iterator[sa.Connection]:
-        """One connection for one call.
-
-        What has not been committed when the block ends is rolled back; a connection whose state
-        is unknown is thrown away. What the driver raises comes out as a failure that may pass,
-        or as a ``StoreError``.
-        """
-        self._dialect.check_place()
-        with self._stillness, self._failures():
-            pool = self._dialect.engine.pool
-            connection = self._engine.connect()
-            try:
-                yield connection
-            except BaseException as error:
-                self._undo(connection, error)
-                raise
-            finally:
-                connection.close()
-                if pool is not self._dialect.engine.pool and pool not in self._inherited:
-                    pool.dispose()  # it was given up meanwhile, and nobody else will look there
-
-    def _undo(self, connection: sa.Connection, error: BaseException) -> None:
-        if self._dialect.is_lost(error):
-            connection.invalidate()
-            if self._dialect.owned:  # those in the pool have gone with it
-                self._dialect.engine.dispose()
-        if connection.invalidated:
-            return
-        try:
-            if isinstance(error, Exception):
-                self._dialect.rollback(connection)
-                return
-        except Exception:  # what is wrong has been said by ``error``
-            pass
-        connection.invalidate()
-
-    @contextmanager
-    def _failures(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:
-            failure = self._dialect.failure(error)
-            if failure is None:
-                raise
-            raise failure from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -170,6 +171,21 @@ class Dialect(ABC):
         if lost or driver_error is None:
             return StorePassing(f"the connection to {self.place} was lost")
         return self.classify(driver_error)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """What the driver raises in the block comes out as what it means."""
+        try:
+            yield
+        except Exception as error:
+            self.translate(error)
+            raise
+
+    def translate(self, error: BaseException) -> None:
+        """Raise what the driver's error means; return if it did not come from the database."""
+        failure = self.failure(error)
+        if failure is not None:
+            raise failure from error
 
     def is_lost(self, error: BaseException) -> bool:
         """Does the error mean that the connection is gone, and others of the pool with it?"""
