@@ -7,7 +7,7 @@ changed; commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from itertools import islice
 
@@ -29,6 +29,9 @@ _TRIES = 5
 _PATIENT = 3
 """A batch of nothing but stuck leases waits for them each third time."""
 
+_MOST_CONTENDED = 4096
+"""So many leases are remembered to be contended; to forget one costs a round trip."""
+
 
 class Batches:
     """Applies the batches of one store."""
@@ -46,14 +49,17 @@ class Batches:
         """Rows that were locked for longer than anybody waits, and how often they were found so:
         the batches that want them do not wait again, until they are found free. Only a batch of
         nothing else does, now and then: a row that many want is hardly ever free just so."""
+        self._contended: dict[Key, int] = {}
+        """Leases on which somebody has waited, and the ids of their rows."""
 
     def apply(self, batch: Batch) -> bool:
         """Apply the batch once; durable when it returns."""
         wary = self._wary(batch)
         hopeless: set[Key] = set()
+        contended = {k: id for k in batch.needs if (id := self._contended.get(k)) is not None}
         for left in range(_TRIES - 1, -1, -1):
             attempt = _Attempt(
-                self._dialect, self._statements, self._history, batch, wary, hopeless
+                self._dialect, self._statements, self._history, batch, wary, hopeless, contended
             )
             try:
                 with self._connect() as connection:
@@ -74,6 +80,9 @@ class Batches:
                     wary = set(batch.needs)
             else:
                 self._note(batch.needs, attempt.elsewhere)
+                if len(self._contended) > _MOST_CONTENDED:
+                    self._contended.clear()
+                self._contended.update(attempt.queued)
                 return applied
         raise AssertionError("unreachable")
 
@@ -105,11 +114,14 @@ class _Attempt:
         batch: Batch,
         wary: set[Key],
         hopeless: set[Key],
+        contended: Mapping[Key, int],
     ) -> None:
         self.created: list[Key] = []
         """The rows that it tried to make."""
+        self.queued: dict[Key, int] = {}
+        """The rows, by their ids, on which somebody waits afterwards."""
         needs = {k: n for k, n in batch.needs.items() if k not in hopeless}
-        self._loader = Loader(dialect, statements, needs, wary)
+        self._loader = Loader(dialect, statements, needs, wary, contended)
         self._hopeless = hopeless
         self._dialect, self._statements, self._batch = dialect, statements, batch
         self._history = history
@@ -136,29 +148,32 @@ class _Attempt:
         if changes.notices:
             calls += self._dialect.notify(self._batch.start, changes.notices)
         self._dialect.finish(connection, calls)
+        if self._dialect.asks_ahead:
+            self.queued = self._loader.queued(changes.states)
         return True
 
     def _begin(self, connection: sa.Connection) -> Instant | None:
         """Write the number, lock the rows, read the time; None if the number was there before."""
         dialect, statements, batch = self._dialect, self._statements, self._batch
-        server = dialect.clock_expression() is not None
-        seen = () if server else (dialect.now(None),)
+        clock = statements.clock
+        seen = () if clock else (dialect.now(None),)
         opening = dialect.opening(connection)
         calls = [*opening, statements.advance.call(batch.number, batch.start, *seen)]
-        locks, terms = self._loader.locks(), self._loader.terms()
-        clock = [statements.now.call()] if server else []
-        answers = iter(dialect.together(connection, [*calls, *locks, *clock, *terms]))
+        locks, ahead = self._loader.locks(), self._loader.ahead()
+        answers = iter(
+            dialect.together(connection, [*calls, *locks, *clock, *(call for call, _ in ahead)])
+        )
         if not list(islice(answers, len(calls)))[-1].rowcount:
             return None
         for answer in islice(answers, len(locks)):
             self._loader.see(answer.fetchall())
-        if server:
+        if clock:
             told, self._recording = next(answers).fetchone()
             now = int(told)
         else:
             now = dialect.now(None)
-        for answer in answers:
-            self._loader.see_terms(answer.fetchall())
+        for answer, (_, take) in zip(answers, ahead, strict=True):
+            take(answer.fetchall())
         return now
 
     def _look_for_start(self, connection: sa.Connection) -> None:

@@ -40,6 +40,8 @@ class Found(NamedTuple):
 
 _Window: TypeAlias = tuple[tuple[Waiter, ...], int | None]
 _NOBODY_WAITS: _Window = ((), None)
+_MOST_AHEAD = 8
+"""Of so many leases at most the queue is asked for on suspicion: each is a statement."""
 _Question: TypeAlias = tuple[Call, Callable[[Sequence[Any]], None]]
 
 
@@ -49,11 +51,17 @@ class Loader:
     Rows are locked in one order for everybody. Queues and pins are read by statements of their
     own, after the rows are locked: one that waits for a lock and joins the queue would see a
     fresh lease and the queue as it was. ``wary``: of these leases, rows that somebody else has
-    locked are not waited for; they end up in ``elsewhere``, and not in ``states``.
+    locked are not waited for; they end up in ``elsewhere``, and not in ``states``. ``contended``:
+    of leases on which somebody has waited before, the ids of their rows.
     """
 
     def __init__(
-        self, dialect: Dialect, statements: Statements, needs: Mapping[Key, Need], wary: set[Key]
+        self,
+        dialect: Dialect,
+        statements: Statements,
+        needs: Mapping[Key, Need],
+        wary: set[Key],
+        contended: Mapping[Key, int],
     ) -> None:
         self.states: dict[Key, LeaseState] = {}
         self.found: dict[Key, Found] = {}
@@ -63,9 +71,16 @@ class Loader:
         self._keys = {digest(key): key for key in needs}
         self._floor: int | None = None
         self._pins: dict[int, tuple[str, ...]] = defaultdict(tuple)
+        self._contended = contended
         self._windows: dict[Key, _Window] = {}
         self._reached: set[int] = set()
         self._unreached: set[int] = set()
+
+    def queued(self, changed: Iterable[LeaseState]) -> dict[Key, int]:
+        """The rows, by their ids, on which somebody waits once these states are written."""
+        waiting = {key: row.columns[QUEUED] for key, row in self.found.items()}
+        waiting.update((s.key, s.queued) for s in changed)
+        return {key: row.id for key, row in self.found.items() if waiting[key]}
 
     # -- first: the rows -----------------------------------------------------------------
 
@@ -83,23 +98,33 @@ class Loader:
         for row in rows:
             self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[2:]))
 
-    def terms(self) -> list[Call]:
-        """Where that saves a round trip: what locks the terms that may change, by a condition.
+    def ahead(self) -> list[_Question]:
+        """Where that saves a round trip: what would be asked next, before the rows are seen."""
+        if not self._dialect.asks_ahead:
+            return []
+        return self._about_terms() + self._about_contended()
+
+    def _about_terms(self) -> list[_Question]:
+        """Lock the terms that may change, by a condition.
 
         It looks at the time after ``now`` was read, so it takes in all that ``load`` will want.
         """
-        if not self._dialect.asks_ahead:
-            return []
         # Not where the row may be somebody else's: he would take us for a guard.
         own = {hash: key for hash, key in self._keys.items() if key not in self._wary}
         ends = sorted(hash for hash, key in own.items() if self._needs[key].ends)
         unsure = sorted(hash for hash, key in own.items() if not self._needs[key].ends)
-        statements = self._statements
-        return statements.lock_terms.calls(ends) + statements.lock_unsure_terms.calls(unsure)
 
-    def see_terms(self, rows: Iterable[Sequence[Any]]) -> None:
-        """These are the terms that were not locked by anybody else."""
-        self._reached.update(row[0] for row in rows)
+        def take(rows: Sequence[Any]) -> None:
+            self._reached.update(row[0] for row in rows)
+
+        statements = self._statements
+        calls = statements.lock_terms.calls(ends) + statements.lock_unsure_terms.calls(unsure)
+        return [(call, take) for call in calls]
+
+    def _about_contended(self) -> list[_Question]:
+        """Where somebody has waited before, somebody will wait now."""
+        known = [(key, id) for key, id in self._contended.items() if key in self._needs]
+        return [self._about_heads(key, id) for key, id in known[:_MOST_AHEAD]]
 
     # -- then: what hangs on them --------------------------------------------------------
 
@@ -149,10 +174,17 @@ class Loader:
         return [(call, take) for call in self._statements.pins.calls(pinned)]
 
     def _about_queues(self) -> list[_Question]:
-        """Of each queue the first live waiters; one more tells whether there are others behind."""
-        return [self._about_heads(k, r) for k, r in self.found.items() if r.columns[QUEUED]]
+        """Of each queue the first live waiters, unless they have been seen by now."""
+        queued = {key: row.id for key, row in self.found.items() if row.columns[QUEUED]}
+        self._windows = {
+            key: window
+            for key, window in self._windows.items()
+            if queued.get(key) == self._contended[key]
+        }
+        return [self._about_heads(k, id) for k, id in queued.items() if k not in self._windows]
 
-    def _about_heads(self, key: Key, row: Found) -> _Question:
+    def _about_heads(self, key: Key, lease_id: int) -> _Question:
+        """The first live waiters; one more tells whether there are others behind."""
         limit = self._needs[key].heads
 
         def take(rows: Sequence[Any]) -> None:
@@ -160,7 +192,7 @@ class Loader:
             horizon = None if len(rows) <= limit else queue[-1].place if queue else 0
             self._windows[key] = queue, horizon
 
-        return self._statements.heads.call(row.id, limit + 1), take
+        return self._statements.heads.call(lease_id, limit + 1), take
 
     def _about_named(self) -> list[_Question]:
         """The waiters that are named, wherever they stand."""

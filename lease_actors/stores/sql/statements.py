@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lease_actors.stores.sql.compiled import Compiler, arg
+from lease_actors.stores.sql.compiled import Call, Compiler, arg
 from lease_actors.stores.sql.many import add_for_each, delete, insert, update
 from lease_actors.stores.sql.rows import STATE_COLUMNS
 from lease_actors.stores.sql.tables import Tables
@@ -27,6 +27,8 @@ class Statements:
         self, tables: Tables, dialect: sa.Dialect, clock: sa.ColumnElement[int] | None = None
     ) -> None:
         self._tables, self._clock = tables, clock
+        self.clock: list[Call] = []
+        """What asks the server for the time, if it has the clock."""
         self._compile = Compiler(dialect)
         self._add_starts()
         self._add_reads()
@@ -40,7 +42,7 @@ class Statements:
             # Whether tenures that end are recorded is asked along with it: it costs no round trip.
             meta = self._tables.meta
             setting = sa.select(meta.c.value).where(meta.c.name == "history").scalar_subquery()
-            self.now = self._compile(sa.select(self._clock, setting))
+            self.clock = [self._compile(sa.select(self._clock, setting)).call()]
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(

@@ -69,6 +69,9 @@ class PostgresqlDialect(ServerDialect):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        from lease_actors.stores.sql.dialects import psycopg_connection
+
+        self._psycopg = psycopg_connection
         settings = _settings(self.options).items()
         local = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings)
         self._set = Call(f"SELECT {local}")
@@ -133,21 +136,17 @@ class PostgresqlDialect(ServerDialect):
         raise StorePassing(f"{self.place}: somebody else is making the tables")
 
     def opening(self, connection: sa.Connection) -> list[Call]:
-        from lease_actors.stores.sql.dialects.psycopg_connection import is_direct
-
         # Where the session may be anybody's all is set for this transaction alone.
-        if is_direct(connection.connection.driver_connection):
+        if self._psycopg.is_direct(connection.connection.driver_connection):
             return [_BEGIN]
         return [_BEGIN, self._set]
 
     def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
         """In one round trip. The first that fails is what is raised."""
-        from lease_actors.stores.sql.dialects.psycopg_connection import exchange
-
         if not calls:
             return []
         driver: Any = connection.connection.driver_connection
-        return list(exchange(driver, calls))
+        return list(self._psycopg.exchange(driver, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
         self.together(connection, [*calls, _COMMIT])
