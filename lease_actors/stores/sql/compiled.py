@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-__all__ = ["Call", "Compiler", "Sized", "Statement", "arg"]
+__all__ = ["Answer", "Call", "Compiler", "Sized", "Statement", "arg"]
 
 
 def arg(name: str) -> sa.BindParameter[Any]:
@@ -32,6 +32,19 @@ class Call(NamedTuple):
         cursor = connection.connection.cursor()
         (cursor.executemany if self.many else cursor.execute)(self.text, self.arguments)
         return cursor
+
+
+class Answer(NamedTuple):
+    """What became of one statement, as a cursor has it."""
+
+    found: Sequence[tuple[Any, ...]]
+    rowcount: int
+
+    def fetchall(self) -> Sequence[tuple[Any, ...]]:
+        return self.found
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.found[0] if self.found else None
 
 
 class Statement:

@@ -1,5 +1,8 @@
 """MariaDB and MySQL, through PyMySQL or mysqlclient.
 
+Where the connections are the store's own and PyMySQL's, statements that do not need each other's
+answers travel together.
+
 On connections of the store's own the isolation level and the limits are set once. On those of an
 engine handed in they are set with each transaction, and put back after it.
 """
@@ -7,7 +10,7 @@ engine handed in they are set with each transaction, and put back after it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +18,7 @@ from sqlalchemy import event
 
 from lease_actors.errors import StoreError
 from lease_actors.stores.base import StorePassing
+from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.dialects.base import Options
 from lease_actors.stores.sql.dialects.server import ServerDialect, message
 
@@ -57,6 +61,7 @@ _ADVICE = {
     1273: "the server does not know that collation; MariaDB 10.6 and MySQL 8.0.17 do",
     1698: "the server does not let this user in; look at its name and password",
 }
+_BEGIN, _COMMIT = Call("START TRANSACTION"), Call("COMMIT")
 _KEPT, _LOCK = "lease_limits", "lease_lock"
 """What is to be put back, or given up, when the transaction ends."""
 
@@ -66,6 +71,14 @@ class MysqlDialect(ServerDialect):
 
     names = ("mysql", "mariadb")
     drivers = ("pymysql", "mysqldb")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pymysql: Any = None
+        if self.owned and self.engine.driver == "pymysql":
+            from lease_actors.stores.sql.dialects import pymysql_connection
+
+            self._pymysql = pymysql_connection
 
     @classmethod
     def engine_options(cls, options: Options) -> Mapping[str, Any]:
@@ -85,6 +98,13 @@ class MysqlDialect(ServerDialect):
 
     @classmethod
     def configure(cls, engine: sa.Engine, options: Options) -> None:
+        if engine.driver == "pymysql":
+            from lease_actors.stores.sql.dialects.pymysql_connection import allow_many
+
+            @event.listens_for(engine, "do_connect")
+            def do_connect(dialect: object, record: object, args: Any, kwargs: Any) -> None:
+                allow_many(kwargs)
+
         @event.listens_for(engine, "connect")
         def set_up(connection: Any, record: Any) -> None:
             with connection.cursor() as cursor:
@@ -123,6 +143,29 @@ class MysqlDialect(ServerDialect):
                 self._allow_time(connection, 0)
                 return
         raise StorePassing(f"{self.place}: somebody else is making the tables")
+
+    def opening(self, connection: sa.Connection) -> list[Call]:
+        if self._sends_together(connection):
+            return [_BEGIN]
+        self.begin(connection)
+        return []
+
+    def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
+        if self._pymysql is None or not calls:
+            return super().together(connection, calls)
+        return list(self._pymysql.exchange(connection.connection.driver_connection, calls))
+
+    def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
+        if self._sends_together(connection):
+            self.together(connection, [*calls, _COMMIT])
+        else:
+            super().finish(connection, calls)
+
+    def _sends_together(self, connection: sa.Connection) -> bool:
+        """Do the bounds of a transaction travel with its statements? There is nothing to set."""
+        return self._pymysql is not None and self._is_set_up(
+            connection.connection.driver_connection
+        )
 
     def commit(self, connection: sa.Connection) -> None:
         self._end(connection, "COMMIT")

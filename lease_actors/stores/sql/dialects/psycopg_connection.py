@@ -15,9 +15,9 @@ from psycopg import pq
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 
-from lease_actors.stores.sql.compiled import Call
+from lease_actors.stores.sql.compiled import Answer, Call
 
-__all__ = ["Answer", "Setup", "connect", "exchange", "is_direct"]
+__all__ = ["Setup", "connect", "exchange", "is_direct"]
 
 _READ, _WRITE = 1, 2
 """What a generator of psycopg's yields, and is sent, about its socket."""
@@ -33,19 +33,6 @@ class Setup(NamedTuple):
 
     patience: float
     session: str
-
-
-class Answer(NamedTuple):
-    """What became of one statement, as a cursor has it."""
-
-    found: list[tuple[Any, ...]]
-    rowcount: int
-
-    def fetchall(self) -> list[tuple[Any, ...]]:
-        return self.found
-
-    def fetchone(self) -> tuple[Any, ...] | None:
-        return self.found[0] if self.found else None
 
 
 class _Connection(psycopg.Connection[Any]):
