@@ -7,7 +7,7 @@ Source: SEMANTICS, "Names"; the rules of ``application-leadership`` and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
@@ -158,29 +158,41 @@ def validate(secretary: Secretary, operation: Operation) -> None:
     A secretary that raises anything else has refused, too: nothing reaches the manager that
     was not found valid.
     """
-    kind, key = operation.kind, operation.key
-    verb = "wait for" if kind == "wait" else kind
-    tail = " expiry" if kind == "wait" else ""
-    _run(lambda: f"cannot {verb} lease {key.lease!r}{tail}", key, secretary.check_lease, key)
-    if isinstance(operation, Pin | Unpin):
-        who = operation.entity
-        _run(
-            lambda: f"cannot {verb} lease {key.lease!r} for entity {who!r}", key, _check_entity, who
-        )
-        return
-    holder = getattr(operation, "holder", None)
-    if kind == "wait":
-        return
-    _run(lambda: f"cannot {verb} lease for holder {holder!r}", key, secretary.check_holder, holder)
-    if isinstance(operation, Claim):
-        duration = operation.duration
-        _run(lambda: f"cannot claim lease for {words(duration)}", key, _check_type, duration)
-        _run(
-            lambda: f"cannot claim lease for {words(duration)}",
-            key,
-            secretary.check_duration,
-            duration,
-        )
+    key = operation.key
+    step = "lease"
+    try:
+        secretary.check_lease(key)
+        if isinstance(operation, Pin | Unpin):
+            step = "entity"
+            check_name(operation.entity, "pinning entity's name")
+        elif operation.kind != "wait":
+            step = "holder"
+            secretary.check_holder(getattr(operation, "holder", None))  # type: ignore[arg-type]
+        if isinstance(operation, Claim):
+            step = "duration"
+            _check_type(operation.duration)
+            secretary.check_duration(operation.duration)
+    except NotValid as error:
+        raise NotValid(f"{_refused(operation, step)}: {error}", key=key) from None
+    except BaseException as error:  # in its actor's thread nobody else would be told
+        what = f"{_refused(operation, step)}: its secretary failed: {error!r}"
+        raise NotValid(what, key=key) from error
+
+
+def _refused(operation: Operation, step: str) -> str:
+    """What cannot be done, in the words of upstream."""
+    kind, lease = operation.kind, operation.key.lease
+    if step == "holder":
+        return f"cannot {kind} lease for holder {getattr(operation, 'holder', None)!r}"
+    if step == "duration":
+        return f"cannot {kind} lease for {words(getattr(operation, 'duration', None))}"
+    if step == "entity":
+        return f"cannot {kind} lease {lease!r} for entity {getattr(operation, 'entity', None)!r}"
+    return (
+        f"cannot wait for lease {lease!r} expiry"
+        if kind == "wait"
+        else f"cannot {kind} lease {lease!r}"
+    )
 
 
 def words(duration: object) -> str:
@@ -188,19 +200,6 @@ def words(duration: object) -> str:
     if isinstance(duration, timedelta):
         return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
     return repr(duration)
-
-
-def _run(what: Callable[[], str], key: Key, check: Callable[..., None], value: object) -> None:
-    try:
-        check(value)
-    except NotValid as error:
-        raise NotValid(f"{what()}: {error}", key=key) from None
-    except BaseException as error:  # in its actor's thread nobody else would be told
-        raise NotValid(f"{what()}: its secretary failed: {error!r}", key=key) from error
-
-
-def _check_entity(name: object) -> None:
-    check_name(name, "pinning entity's name")
 
 
 def _check_type(duration: object) -> None:

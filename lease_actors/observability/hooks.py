@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from lease_actors.observability.events import Event, Hook
 
-__all__ = ["Hooks", "Warns"]
+__all__ = ["Handlers", "Hooks", "Warns"]
+
+Handler: TypeAlias = Callable[[Any], None]
 
 
 class Warns(Protocol):
     """What is needed of a logger: a ``logging.Logger`` is one, and so is an adapter."""
 
     def warning(self, msg: str, /, *args: object, exc_info: BaseException) -> object: ...
+
+
+class Handlers:
+    """A hook that a few kinds of events concern: one handler for each of them."""
+
+    handlers: Mapping[type[Any], Handler]
+
+    def __call__(self, event: Event) -> None:
+        handler = self.handlers.get(type(event))
+        if handler is not None:
+            handler(event)
 
 
 class Hooks:
@@ -26,19 +39,25 @@ class Hooks:
     ``KeyboardInterrupt`` and its kind are not failures of a hook: they pass through.
     """
 
-    __slots__ = ("_guarded", "_logger")
+    __slots__ = ("_guarded", "_logger", "_of_kind")
 
     def __init__(self, hooks: Sequence[Hook], logger: Warns) -> None:
         self._logger = logger
         self._guarded = tuple(_Guarded(hook) for hook in hooks)
+        self._of_kind: dict[type[Any], tuple[tuple[Handler, _Guarded], ...]] = {}
+        """Whom each kind of event concerns, as it was found out when the first came."""
 
     def __bool__(self) -> bool:
         return bool(self._guarded)
 
     def __call__(self, event: Event) -> None:
-        for guarded in self._guarded:
+        kind = type(event)
+        concerned = self._of_kind.get(kind)
+        if concerned is None:
+            concerned = self._of_kind[kind] = self._concerned(kind)
+        for handler, guarded in concerned:
             try:
-                guarded.hook(event)
+                handler(event)
             except Exception as error:
                 self._failed(guarded, event, error)
 
@@ -52,7 +71,16 @@ class Hooks:
         For a forked child: a lock inside a hook's library may have been held by a thread that
         does not exist there, and whoever asked for it would hang.
         """
-        self._guarded = ()
+        self._guarded, self._of_kind = (), {}
+
+    def _concerned(self, kind: type[Any]) -> tuple[tuple[Handler, _Guarded], ...]:
+        found = []
+        for guarded in self._guarded:
+            hook = guarded.hook
+            handler = hook.handlers.get(kind) if isinstance(hook, Handlers) else hook
+            if handler is not None:
+                found.append((handler, guarded))
+        return tuple(found)
 
     def _failed(self, guarded: _Guarded, event: Event, error: Exception) -> None:
         if not guarded.count():

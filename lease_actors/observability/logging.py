@@ -6,13 +6,12 @@ The program's own logging settings decide what is written where; nothing is conf
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
 
 from lease_actors.errors import ClaimDenied, StoreError
 from lease_actors.observability.events import (
     CallEnded,
-    Event,
     HoldEndangered,
     HoldLost,
     StoreRetried,
@@ -20,6 +19,7 @@ from lease_actors.observability.events import (
     TenureEnded,
     Ticked,
 )
+from lease_actors.observability.hooks import Handlers
 
 if TYPE_CHECKING:
     from lease_actors.core.model import Key
@@ -69,7 +69,7 @@ class ManagerLog(logging.LoggerAdapter[logging.Logger]):
         return self._prefix + str(msg), kwargs
 
 
-class LoggingHook:
+class LoggingHook(Handlers):
     """Writes what happened to a log.
 
     Debug: a claim denied, a tenure that began or ended. Warning: a transaction tried again, a
@@ -80,7 +80,7 @@ class LoggingHook:
     def __init__(self, log: ManagerLog) -> None:
         self._log = log
         self._enabled = log.logger.isEnabledFor  # not through the adapter: half the cost
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers = {
             CallEnded: self._call_ended,
             StoreRetried: self._store_retried,
             TenureBegan: self._tenure_began,
@@ -89,11 +89,6 @@ class LoggingHook:
             HoldEndangered: self._hold_endangered,
             HoldLost: self._hold_lost,
         }
-
-    def __call__(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     def _call_ended(self, event: CallEnded) -> None:
         error = event.error

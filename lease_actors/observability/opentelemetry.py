@@ -7,7 +7,6 @@ OpenTelemetry's own time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from opentelemetry import trace
@@ -22,9 +21,9 @@ from lease_actors.observability.events import (
     Call,
     CallBegan,
     CallEnded,
-    Event,
     HoldLost,
 )
+from lease_actors.observability.hooks import Handlers
 
 __all__ = ["TracingHook", "tracing_hook"]
 
@@ -40,7 +39,7 @@ def tracing_hook(tracer: Tracer) -> TracingHook | None:
     return TracingHook(tracer)
 
 
-class TracingHook:
+class TracingHook(Handlers):
     """Starts and ends the spans.
 
     While no provider is set the tracer is only a proxy and nothing is done but to look
@@ -53,18 +52,13 @@ class TracingHook:
         self._tracer = tracer
         self._without_provider = isinstance(tracer, ProxyTracer)
         self._names: dict[str, str] = {}
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers = {
             CallBegan: self._call_began,
             CallEnded: _call_ended,
             BatchBegan: self._batch_began,
             BatchEnded: _batch_ended,
             HoldLost: self._hold_lost,
         }
-
-    def __call__(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     def _call_began(self, event: CallBegan) -> None:
         if self._without_provider and not self._provider_has_come():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
@@ -17,7 +17,6 @@ from lease_actors import errors
 from lease_actors.observability.events import (
     BatchEnded,
     CallEnded,
-    Event,
     Gauges,
     HoldEndangered,
     HoldLost,
@@ -28,6 +27,7 @@ from lease_actors.observability.events import (
     TenureEnded,
     Ticked,
 )
+from lease_actors.observability.hooks import Handlers
 
 __all__ = ["KINDS", "OTHER", "OUTCOMES", "PrometheusHook"]
 
@@ -74,7 +74,7 @@ _LONG_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class PrometheusHook:
+class PrometheusHook(Handlers):
     """Keeps the metrics of one manager in ``registerer``, from construction to :meth:`close`.
 
     Raises ``NotValid``, and leaves the registerer as it was, if it already has metrics of
@@ -96,7 +96,7 @@ class PrometheusHook:
         # A counter's or histogram's child is looked up under a lock; its bound method is not.
         self._count: dict[tuple[str, str, str], Callable[[], None]] = {}
         self._time: dict[str, Callable[[float], None]] = {}
-        self._handlers: dict[type, Callable[[Any], None]] = {
+        self.handlers = {
             CallEnded: self._call_ended,
             BatchEnded: self._batch_ended,
             StoreRetried: self._store_retried,
@@ -115,11 +115,6 @@ class PrometheusHook:
         _register(registerer, self._metrics)
         for namespace in namespaces:
             self.prepare(namespace)
-
-    def __call__(self, event: Event) -> None:
-        handler = self._handlers.get(type(event))
-        if handler is not None:
-            handler(event)
 
     def prepare(self, namespace: str) -> None:
         """Make the series of a namespace, with zero; nothing if they are there."""

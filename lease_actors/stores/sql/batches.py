@@ -56,7 +56,9 @@ class Batches:
         """Apply the batch once; durable when it returns."""
         wary = self._wary(batch)
         hopeless: set[Key] = set()
-        contended = {k: id for k in batch.needs if (id := self._contended.get(k)) is not None}
+        contended = self._contended and {
+            k: id for k in batch.needs if (id := self._contended.get(k)) is not None
+        }
         for left in range(_TRIES - 1, -1, -1):
             attempt = _Attempt(
                 self._dialect, self._statements, self._history, batch, wary, hopeless, contended
@@ -88,6 +90,8 @@ class Batches:
 
     def _wary(self, batch: Batch) -> set[Key]:
         """The rows that this batch will not wait for."""
+        if not self._stuck:
+            return set()
         wary = {key for key in batch.needs if key in self._stuck}
         if len(wary) == len(batch.needs) and all(self._stuck[k] % _PATIENT == 0 for k in wary):
             return set()
@@ -120,7 +124,9 @@ class _Attempt:
         """The rows that it tried to make."""
         self.queued: dict[Key, int] = {}
         """The rows, by their ids, on which somebody waits afterwards."""
-        needs = {k: n for k, n in batch.needs.items() if k not in hopeless}
+        needs = batch.needs
+        if hopeless:
+            needs = {k: n for k, n in needs.items() if k not in hopeless}
         self._loader = Loader(dialect, statements, needs, wary, contended)
         self._hopeless = hopeless
         self._dialect, self._statements, self._batch = dialect, statements, batch
@@ -155,23 +161,21 @@ class _Attempt:
     def _begin(self, connection: sa.Connection) -> Instant | None:
         """Write the number, lock the rows, read the time; None if the number was there before."""
         dialect, statements, batch = self._dialect, self._statements, self._batch
-        clock = statements.clock
-        seen = () if clock else (dialect.now(None),)
         opening = dialect.opening(connection)
+        # The machine's time is asked for once: where it counts, the whole file is locked by now.
+        now = 0 if statements.clock else dialect.now(None)
+        seen = () if statements.clock else (now,)
         calls = [*opening, statements.advance.call(batch.number, batch.start, *seen)]
-        locks, ahead = self._loader.locks(), self._loader.ahead()
-        answers = iter(
-            dialect.together(connection, [*calls, *locks, *clock, *(call for call, _ in ahead)])
-        )
+        locks, clock, ahead = self._loader.locks(), statements.clock, self._loader.ahead()
+        asked = [*calls, *locks, *clock, *(call for call, _ in ahead)]
+        answers = iter(dialect.together(connection, asked))
         if not list(islice(answers, len(calls)))[-1].rowcount:
             return None
         for answer in islice(answers, len(locks)):
             self._loader.see(answer.fetchall())
-        if clock:
-            told, self._recording = next(answers).fetchone()
+        for answer in islice(answers, len(clock)):
+            told, self._recording = answer.fetchone()
             now = int(told)
-        else:
-            now = dialect.now(None)
         for answer, (_, take) in zip(answers, ahead, strict=True):
             take(answer.fetchall())
         return now

@@ -7,6 +7,7 @@ several times what the statement itself costs on SQLite.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -29,7 +30,10 @@ class Call(NamedTuple):
 
     def run(self, connection: sa.Connection) -> Any:
         """Run it; the driver's cursor, which has the rows and their number."""
-        cursor = connection.connection.cursor()
+        return self.run_on(connection.connection.cursor())
+
+    def run_on(self, cursor: Any) -> Any:
+        """Run it on that cursor of the driver's, and return it."""
         (cursor.executemany if self.many else cursor.execute)(self.text, self.arguments)
         return cursor
 
@@ -54,13 +58,13 @@ class Statement:
     So what the driver raises comes out as it is.
     """
 
-    __slots__ = ("_constants", "_order", "text")
+    __slots__ = ("_constants", "_pick", "text")
 
     def __init__(
         self, text: str, order: tuple[int, ...] | None, constants: tuple[Any, ...]
     ) -> None:
         self.text = text
-        self._order = order  # None: as they are given
+        self._pick = None if order is None else _picker(order)  # None: as they are given
         self._constants = constants
 
     def call(self, *arguments: Any) -> Call:
@@ -73,7 +77,7 @@ class Statement:
             return []
         if len(arguments) == 1:
             return [self.call(*arguments[0])]
-        if self._order is not None:
+        if self._pick is not None:
             arguments = [self._lay_out(a) for a in arguments]
         return [Call(self.text, arguments, many=True)]
 
@@ -91,10 +95,14 @@ class Statement:
         return int(self.call(*arguments).run(connection).rowcount)
 
     def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        if self._order is None:
-            return arguments
-        given = arguments + self._constants
-        return tuple(given[i] for i in self._order)
+        return arguments if self._pick is None else self._pick(arguments + self._constants)
+
+
+def _picker(order: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Takes these, in that order."""
+    if len(order) > 1:
+        return itemgetter(*order)
+    return lambda given: tuple(given[i] for i in order)
 
 
 class Compiler:

@@ -160,6 +160,8 @@ class Loader:
         self.states[key] = state
 
     def _ask(self, connection: sa.Connection, questions: list[_Question]) -> None:
+        if not questions:
+            return
         answers = self._dialect.together(connection, [call for call, _ in questions])
         for answer, (_, take) in zip(answers, questions, strict=True):
             take(answer.fetchall())

@@ -27,6 +27,8 @@ class Many:
 
     def calls(self, rows: list[tuple[Any, ...]]) -> list[Call]:
         """To be run for each of these; no call if there are none."""
+        if not rows:
+            return []
         if self._bulk is None or len(rows) < 2:
             return self._single.calls(rows)
         said = json.dumps([dict(zip(self._names, row, strict=True)) for row in rows], default=_hex)
