@@ -15,6 +15,7 @@ NOTHING = "Not measured."
 
 TABLES: dict[str, Callable[[Results], str | None]] = {
     "pairs": lambda results: measured.rates(results, "pairs"),
+    "one-core": lambda results: measured.rates(results, "one-core"),
     "renewals": lambda results: measured.rates(results, "renewals"),
     "checks": lambda results: measured.rates(results, "checks"),
     "hand-over": measured.hand_over,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from benchmarks.adapters.base import Checkable, Client, Renewable
@@ -35,6 +37,12 @@ def pairs(place: Place) -> Found:
         return step
 
     return _by_threads(place, stepper, place.scale.threads)
+
+
+def on_one_core(place: Place) -> Found:
+    """The pairs of the most threads, all of the client's threads on one core; the server has all."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    return pairs(replace(place, scale=replace(place.scale, threads=place.scale.threads[-1:])))
 
 
 def renewals(place: Place) -> Found:
@@ -141,6 +149,12 @@ PAIRS = Workload(
     name="pairs",
     title="Claim and release, nobody else wants it",
     run=pairs,
+    needs=(Ability.CLAIM,),
+)
+ONE_CORE = Workload(
+    name="one-core",
+    title="The same on one core",
+    run=on_one_core,
     needs=(Ability.CLAIM,),
 )
 RENEWALS = Workload(name="renewals", title="Renewals", run=renewals, needs=(Ability.RENEW,))

@@ -8,12 +8,13 @@ from benchmarks.workloads.contention import CONTENTION
 from benchmarks.workloads.hand_over import HAND_OVER
 from benchmarks.workloads.kept import KEPT
 from benchmarks.workloads.queue import QUEUE
-from benchmarks.workloads.rates import CHECKS, PAIRS, RENEWALS
+from benchmarks.workloads.rates import CHECKS, ONE_CORE, PAIRS, RENEWALS
 from benchmarks.workloads.records import RECORDS
 from benchmarks.workloads.take_over import TAKE_OVER
 
 WORKLOADS: tuple[Workload, ...] = (
     PAIRS,
+    ONE_CORE,
     RENEWALS,
     CHECKS,
     HAND_OVER,
