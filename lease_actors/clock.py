@@ -9,7 +9,16 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-__all__ = ["Clock", "Signal", "SystemClock", "Waitable", "from_instant", "micros", "to_instant"]
+__all__ = [
+    "Clock",
+    "Signal",
+    "SystemClock",
+    "Waitable",
+    "from_instant",
+    "give_way",
+    "micros",
+    "to_instant",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)
@@ -98,6 +107,11 @@ class SystemClock:
         back to wait again, looks at the clock in between, so that it rings soon after."""
         returns = self._id is not None and getattr(signal, "returns", False)
         return _NAP if returns else threading.TIMEOUT_MAX
+
+
+def give_way() -> None:
+    """Let another thread have the interpreter, if one waits for it."""
+    time.sleep(0)
 
 
 def _read_boot_id() -> str:

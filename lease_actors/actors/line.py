@@ -18,10 +18,13 @@ from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.work import MOST, Decider, Work
+from lease_actors.clock import give_way
 from lease_actors.core.model import ClaimId
 from lease_actors.core.operations import Cancel, Claim
 from lease_actors.observability.events import StoreRetried
 from lease_actors.stores.base import StartUnknown, StorePassing
+
+_TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class Line:
         self._alone = 0
         """So many of the first operations go into a transaction each."""
         self._number = 0
+        self._turns = 0
+        """So often others may have the interpreter before the next batch begins."""
         self._known = True
         """A batch was applied under the present start, or it was begun with the manager."""
         self._leaving = False
@@ -79,7 +84,7 @@ class Line:
         """Begin a batch, if something has gathered and nothing more is about to join it."""
         if self._current is not None or not self._pending:
             return
-        if len(self._pending) < MOST and self._more():
+        if len(self._pending) < MOST and (self._more() or self._come_back()):
             return
         replies = self._take()
         if not replies:
@@ -88,6 +93,18 @@ class Line:
         self._number += 1
         self._current = Work(self._number, replies, self._decider)
         self._attempts.make(self._current)
+
+    def _come_back(self) -> bool:
+        """Under load, let those who have just been answered ask again before the next batch begins.
+
+        Else they would make two halves of each other, with two commits for one. Nobody waits for
+        it: what is given away is the interpreter, a few times, to threads that can run.
+        """
+        if not self._turns:
+            return False
+        self._turns -= 1
+        give_way()
+        return self._more()
 
     def _take(self) -> list[Reply[Any]]:
         most = 1 if self._alone else MOST
@@ -160,6 +177,7 @@ class Line:
             self._decider.reached_since = verdict.now
         self._known = True
         self._current = None
+        self._turns = _TURNS if len(verdict.replies) > 1 else 0
         self._runtime.figures.batches += 1
         self._runtime.figures.last_batch = len(verdict.replies)
         self.answers.give(verdict, self._decider.start)
