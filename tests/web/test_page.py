@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from werkzeug.serving import make_server
@@ -78,6 +79,23 @@ class Page:
         found: list[str] = self.browser.execute_script(script, selector)
         return found
 
+    def value(self, selector: str) -> Any:
+        return self.browser.execute_script(
+            "return document.querySelector(arguments[0]).value", selector
+        )
+
+    def click(self, selector: str) -> None:
+        """Click on it. The page draws itself anew once a second: what was found may be gone."""
+
+        def clicked() -> bool:
+            try:
+                self.one(selector).click()
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        self.until(clicked)
+
     def until(self, condition: Callable[[], Any]) -> None:
         """Wait until it is seen."""
         tick = threading.Event()
@@ -89,8 +107,11 @@ class Page:
 
     def open(self, lease: str) -> None:
         self.until(lambda: lease in self.texts("#leases .name button"))
-        buttons = self.browser.find_elements(By.CSS_SELECTOR, "#leases .name button")
-        next(b for b in buttons if b.text == lease).send_keys(Keys.ENTER)
+        # By the keyboard: the page keeps the focus when it draws itself anew.
+        script = """for (const button of document.querySelectorAll("#leases .name button"))
+            if (button.innerText === arguments[0]) button.focus();"""
+        self.browser.execute_script(script, lease)
+        webdriver.ActionChains(self.browser).send_keys(Keys.ENTER).perform()
         self.until(lambda: self.texts("#detail h2") == [lease] and self.texts("#told dl"))
 
     def errors(self) -> list[Any]:
@@ -106,7 +127,7 @@ def test_the_leases_appear_and_change_by_themselves(page: Page, manager: Manager
     claimer.claim("nightly", "worker-2", 60)
     page.until(lambda: page.texts("#leases tbody td:nth-child(2)") == ["worker-2"])
     assert page.texts("#leases tbody td:nth-child(3)") == ["2"]
-    assert page.one("#leases progress").get_property("value") > 0.5
+    assert page.value("#leases progress") > 0.5
     assert page.texts("#summary") == ["1 held, 0 waiting"]
     assert page.errors() == []
 
@@ -115,9 +136,9 @@ def test_filter_and_sort(page: Page, manager: Manager) -> None:
     for lease, holder, seconds in (("a", "x", 900), ("b", "y", 60), ("c", "y", 300)):
         manager.claimer("jobs").claim(lease, holder, seconds)
     page.until(lambda: page.texts("#leases .name button") == ["a", "b", "c"])
-    page.one("[data-sort=left]").click()
+    page.click("[data-sort=left]")
     assert page.texts("#leases .name button") == ["b", "c", "a"]
-    page.one("[data-sort=left]").click()
+    page.click("[data-sort=left]")
     assert page.texts("#leases .name button") == ["a", "c", "b"]
     page.one("#filter").send_keys("y")
     assert page.texts("#leases .name button") == ["c", "b"]
@@ -160,19 +181,19 @@ def test_who_has_the_token_pins_and_revokes(page: Page, manager: Manager) -> Non
     page.one("#token").send_keys("not-the-token")
     page.open("nightly")
     page.one("#entity").send_keys("upgrade")
-    page.one("#pin").click()
+    page.click("#pin")
     page.until(lambda: page.texts("#refusal") == ["that is not the token"])
-    page.one("#detail .close").click()
+    page.click("#detail .close")
     page.one("#token").clear()
     page.one("#token").send_keys(TOKEN)
     page.open("nightly")
     page.one("#entity").send_keys("upgrade")
-    page.one("#pin").click()
+    page.click("#pin")
     page.until(lambda: "Unpin upgrade" in page.texts("#detail .actions button"))
     assert manager.pinner("jobs").pinned() == {"nightly": ["upgrade"]}
     manager.pinner("jobs").unpin("nightly", "upgrade")
     page.until(lambda: page.texts("#revoke") == ["Revoke"])
-    page.one("#revoke").click()
+    page.click("#revoke")
     page.browser.switch_to.alert.accept()
     page.until(lambda: manager.reader("jobs").leases() == {})
 
