@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from acceptance.support import PATIENCE
+from support.processes import freeze
 
 from lease_actors import Manager
 
@@ -138,7 +139,7 @@ def test_taken_while_the_process_was_stopped_for_longer_than_the_duration(
 ) -> None:
     with Manager.open(url) as manager, running(_KEEPER, url, how) as child:
         assert line(child) == ["held", "1"]
-        child.send_signal(signal.SIGSTOP)
+        freeze(child.pid)
         taken = manager.claimer("ns").claim("app", "parent", 3600, wait=PATIENCE)
         assert taken.term == 2
         child.send_signal(signal.SIGCONT)
@@ -153,7 +154,7 @@ def test_taken_while_the_process_was_stopped_for_longer_than_the_duration(
 def test_expired_while_the_process_was_stopped_it_is_not_revived(url: str) -> None:
     with Manager.open(url) as manager, running(_KEEPER, url, "wait") as child:
         assert line(child) == ["held", "1"]
-        child.send_signal(signal.SIGSTOP)
+        freeze(child.pid)
         manager.claimer("ns").wait_until_expired("app", timeout=PATIENCE)
         child.send_signal(signal.SIGCONT)
         assert line(child) == ["check", "expired"]
@@ -166,7 +167,7 @@ def test_expired_while_the_process_was_stopped_it_is_not_revived(url: str) -> No
 def test_revoked_while_the_process_was_stopped(url: str) -> None:
     with Manager.open(url) as manager, running(_KEEPER, url, "wait") as child:
         assert line(child) == ["held", "1"]
-        child.send_signal(signal.SIGSTOP)
+        freeze(child.pid)
         manager.revoker("ns").revoke("app", "child")
         child.send_signal(signal.SIGCONT)
         assert line(child) == ["check", "revoked"]
@@ -177,7 +178,7 @@ def test_revoked_while_the_process_was_stopped(url: str) -> None:
 def test_a_short_stop_is_survived(url: str) -> None:
     with Manager.open(url) as manager, running(_KEEPER, url, "check") as child:
         assert line(child) == ["held", "1"]
-        child.send_signal(signal.SIGSTOP)
+        freeze(child.pid)
         assert manager.reader("ns").leases() == {"app": "child"}
         child.send_signal(signal.SIGCONT)
         with pytest.raises(TimeoutError):

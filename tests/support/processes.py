@@ -27,6 +27,30 @@ def free_port() -> int:
         return port
 
 
+def freeze(pid: int) -> None:
+    """SIGSTOP, and return when all threads of the process stand still.
+
+    The signal stops them only when one of them has taken note of it: on a busy machine the
+    others go on meanwhile, and answer.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    tick = threading.Event()
+    for _ in range(round(PATIENCE / 0.002)):
+        if all(state == "T" for state in _states(pid)):
+            return
+        tick.wait(0.002)
+    raise TimeoutError(f"process {pid} does not stand still")
+
+
+def _states(pid: int) -> Iterator[str]:
+    """Of each of its threads the letter that the kernel has for what it does."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            yield (task / "stat").read_text().rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            pass  # it has ended
+
+
 @contextmanager
 def new_folder(name: str) -> Iterator[Path]:
     """A folder that other users can look into; removed at the end."""
@@ -126,7 +150,7 @@ class Server:
         """SIGSTOPped, wholly, during the block."""
         family = self.family()
         for pid in family:
-            os.kill(pid, signal.SIGSTOP)
+            freeze(pid)
         try:
             yield
         finally:
