@@ -74,7 +74,7 @@ class LoggingHook(Handlers):
 
     Debug: a claim denied, a tenure that began or ended. Warning: a transaction tried again, a
     tick more than a second late, a kept lease that is endangered or lost. Error: a call that
-    ended in ``StoreError``. All other events cost one look-up.
+    ended in ``StoreError``. Of all other events it is told nothing.
     """
 
     def __init__(self, log: ManagerLog) -> None:

@@ -34,13 +34,21 @@ class Connections:
 
     def close(self) -> None:
         """Close those that nobody uses, if the engine is the store's own."""
+        if not self.dialect.owned:
+            return
+        pool = self.dialect.engine.pool
+        self.dialect.engine.dispose()
+        # Afterwards: what is put at hand until the pool is another, is found here; and whoever
+        # does so later sees that it is another, and throws it away himself.
         self.let_go()
-        if self.dialect.owned:
-            self.dialect.engine.dispose()
+        pool.dispose()
 
     def let_go(self) -> None:
         """Keep none at hand: it is in the pool again."""
-        while (connection := self._take()) is not None:
+        self._let_go_but(0)
+
+    def _let_go_but(self, most: int) -> None:
+        while len(self._kept) > most and (connection := self._take()) is not None:
             connection.close()
 
     def abandon(self) -> None:
@@ -61,16 +69,16 @@ class Connections:
 
     def give_back(self, connection: sa.Connection, pool: sa.Pool) -> None:
         """It is in no transaction, and nobody uses it any more."""
-        if pool is not self.dialect.engine.pool:
-            connection.close()
-            if pool not in self._inherited:
-                pool.dispose()  # it was given up meanwhile, and nobody else will look there
-        elif self._kept or not self.dialect.owned or connection.invalidated:
-            connection.close()
-        else:
+        if self.dialect.owned and not connection.invalidated:
             self._kept.append(connection)
-            if len(self._kept) > 1:  # two at once: one of them too many
-                self.let_go()
+            if pool is self.dialect.engine.pool:
+                self._let_go_but(1)
+                return
+            self.let_go()
+        else:
+            connection.close()
+        if pool is not self.dialect.engine.pool and pool not in self._inherited:
+            pool.dispose()  # it was given up meanwhile, and nobody else will look there
 
     def undo(self, connection: sa.Connection, error: BaseException) -> None:
         """What has not been committed is rolled back; what is in no known state, thrown away."""
