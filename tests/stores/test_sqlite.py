@@ -170,12 +170,12 @@ def test_a_relative_path_is_of_the_directory_at_the_beginning(
 
 def test_a_forked_childs_store_leaves_the_parents_connections_alone(store: SqlStore) -> None:
     Start(store).claim()
-    with store.engine.connect() as connection:
+    with store._connections.one() as connection:
         parents = connection.connection.driver_connection
     store.abandon()
     store.open(FakeClock())
     Start(store).look()
-    with store.engine.connect() as connection:
+    with store._connections.one() as connection:
         assert connection.connection.driver_connection is not parents
     assert parents is not None
     assert parents.execute("SELECT 1").fetchone() == (1,)
