@@ -25,6 +25,7 @@ from lease_actors.observability.events import StoreRetried
 from lease_actors.stores.base import StartUnknown, StorePassing
 
 _TURNS = 3
+"""So often others may have the interpreter after a batch of several: twice is nearly always enough."""
 
 
 @dataclass(frozen=True, slots=True)

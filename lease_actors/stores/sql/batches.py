@@ -56,9 +56,7 @@ class Batches:
         """Apply the batch once; durable when it returns."""
         wary = self._wary(batch)
         hopeless: set[Key] = set()
-        contended = self._contended and {
-            k: id for k in batch.needs if (id := self._contended.get(k)) is not None
-        }
+        contended = {k: id for k in batch.needs if (id := self._contended.get(k)) is not None}
         for left in range(_TRIES - 1, -1, -1):
             attempt = _Attempt(
                 self._dialect, self._statements, self._history, batch, wary, hopeless, contended
