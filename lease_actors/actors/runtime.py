@@ -59,8 +59,7 @@ class Runtime:
 
     def emit(self, event: Event) -> None:
         """Tell the hooks, if there are any."""
-        if self.hooks:
-            self.hooks(event)
+        self.hooks(event)
 
 
 def new_start() -> str:

@@ -129,7 +129,7 @@ class _Attempt:
         self._hopeless = hopeless
         self._dialect, self._statements, self._batch = dialect, statements, batch
         self._history = history
-        self._recording: str | None = None
+        self._setting: str | None = None
 
     @property
     def elsewhere(self) -> set[Key]:
@@ -148,7 +148,7 @@ class _Attempt:
         writes = Writes(self._loader, changes, terms=self._dialect.locks_tenures)
         self.created = writes.created
         calls = writes.calls(connection, self._statements)
-        calls += self._history.calls(connection, changes.ended, self._recording)
+        calls += self._history.calls(connection, changes.ended, self._setting)
         if changes.notices:
             calls += self._dialect.notify(self._batch.start, changes.notices)
         self._dialect.finish(connection, calls)
@@ -171,8 +171,9 @@ class _Attempt:
             return None
         for answer in islice(answers, len(locks)):
             self._loader.see(answer.fetchall())
+        self._setting = self._loader.setting
         for answer in islice(answers, len(clock)):
-            told, self._recording = answer.fetchone()
+            told, self._setting = answer.fetchone()
             now = int(told)
         for answer, (_, take) in zip(answers, ahead, strict=True):
             take(answer.fetchall())

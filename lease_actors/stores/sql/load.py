@@ -22,6 +22,7 @@ from lease_actors.stores.sql.rows import (
     OFFER,
     PINS,
     QUEUED,
+    STATE_COLUMNS,
     digest,
     to_state,
     to_waiter,
@@ -40,6 +41,7 @@ class Found(NamedTuple):
 
 _Window: TypeAlias = tuple[tuple[Waiter, ...], int | None]
 _NOBODY_WAITS: _Window = ((), None)
+_STATE = slice(2, 2 + len(STATE_COLUMNS))
 _MOST_AHEAD = 8
 """Of so many leases at most the queue is asked for on suspicion: each is a statement."""
 _Question: TypeAlias = tuple[Call, Callable[[Sequence[Any]], None]]
@@ -66,6 +68,8 @@ class Loader:
         self.states: dict[Key, LeaseState] = {}
         self.found: dict[Key, Found] = {}
         self.elsewhere: set[Key] = set()
+        self.setting: Any = None
+        """The history's, where it comes with the rows."""
         self._dialect, self._statements = dialect, statements
         self._needs, self._wary = needs, wary
         self._keys = {digest(key): key for key in needs}
@@ -96,7 +100,9 @@ class Loader:
     def see(self, rows: Iterable[Sequence[Any]]) -> None:
         """These are the rows that there are, locked."""
         for row in rows:
-            self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[2:]))
+            self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[_STATE]))
+            if len(row) > _STATE.stop:
+                self.setting = row[_STATE.stop]
 
     def ahead(self) -> list[_Question]:
         """Where that saves a round trip: what would be asked next, before the rows are seen."""
@@ -168,6 +174,8 @@ class Loader:
 
     def _about_pins(self) -> list[_Question]:
         pinned = [row.id for row in self.found.values() if row.columns[PINS]]
+        if not pinned:
+            return []
 
         def take(rows: Sequence[Any]) -> None:
             for lease_id, entity in rows:
@@ -178,11 +186,12 @@ class Loader:
     def _about_queues(self) -> list[_Question]:
         """Of each queue the first live waiters, unless they have been seen by now."""
         queued = {key: row.id for key, row in self.found.items() if row.columns[QUEUED]}
-        self._windows = {
-            key: window
-            for key, window in self._windows.items()
-            if queued.get(key) == self._contended[key]
-        }
+        if self._windows:  # seen ahead: but those may be others' rows by now, or nobody waits
+            self._windows = {
+                key: window
+                for key, window in self._windows.items()
+                if queued.get(key) == self._contended[key]
+            }
         return [self._about_heads(k, id) for k, id in queued.items() if k not in self._windows]
 
     def _about_heads(self, key: Key, lease_id: int) -> _Question:
@@ -198,6 +207,8 @@ class Loader:
 
     def _about_named(self) -> list[_Question]:
         """The waiters that are named, wherever they stand."""
+        if not self._windows:
+            return []
         named: dict[str, list[int]] = defaultdict(list)
         for claim in sorted(self._unseen()):
             named[claim.start].append(claim.number)
@@ -248,9 +259,9 @@ class Loader:
 
     def _about_new(self) -> list[_Question]:
         """Where rows are missing: the floor, locked; and are they missing, or just not free?"""
-        missing = [hash for hash, key in self._keys.items() if key not in self.found]
-        if not missing:
+        if len(self.found) == len(self._keys):
             return []
+        missing = [hash for hash, key in self._keys.items() if key not in self.found]
 
         def take_floor(rows: Sequence[Any]) -> None:
             self._floor = rows[0][0] if rows else None

@@ -22,14 +22,19 @@ class Stillness:
     """Counts who uses a connection, as a context manager; a fork waits until nobody does."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
-        self._users = 0
+        self._make_lock()
         self.reached = False
         """In a forked child: nobody used a connection when it was forked."""
         _at_fork(self)
 
+    def _make_lock(self) -> None:
+        self._lock = threading.Lock()
+        self._still = threading.Condition(self._lock)
+        self._users = 0
+        self._awaited = False
+
     def __enter__(self) -> None:
-        with self._changed:
+        with self._lock:
             self._users += 1
 
     def __exit__(
@@ -38,25 +43,26 @@ class Stillness:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        with self._changed:
+        with self._lock:
             self._users -= 1
-            if not self._users:
-                self._changed.notify_all()
+            if self._awaited and not self._users:
+                self._still.notify_all()
 
     def begin(self) -> None:
         """Let nobody begin, and wait a moment for those who have begun to end."""
-        self._changed.acquire()  # and kept, until ``end``
-        self._changed.wait_for(lambda: not self._users, _PATIENCE)
+        self._lock.acquire()  # and kept, until ``end``
+        self._awaited = True
+        self._still.wait_for(lambda: not self._users, _PATIENCE)
+        self._awaited = False
 
     def end(self) -> None:
         """The fork has been, and this is the parent: let everybody go on."""
-        self._changed.release()
+        self._lock.release()
 
     def restart(self) -> None:
         """This is the child: whoever used a connection is not here."""
         self.reached = not self._users
-        self._changed = threading.Condition(threading.Lock())
-        self._users = 0
+        self._make_lock()
 
 
 def _at_fork(stillness: Stillness) -> None:

@@ -90,29 +90,37 @@ class Writes:
 
     def calls(self, connection: sa.Connection, statements: Statements) -> list[Call]:
         """The statements that write it all; what they need to know is asked for first."""
-        calls = statements.add_lease.calls([_lease_row(state) for state in self._created])
-        if self._terms is not None:
-            born = [(_standing(state), digest(state.key)) for state in self._created]
-            calls += statements.add_tenure.calls(born)
-            calls += statements.set_tenure.calls(self._terms)
-        tied = {digest(s.key): s for s in self._created if s.queue or s.pins}
-        if tied:
-            for call in calls:
-                call.run(connection)
-            calls = []
-            for key_hash, lease in statements.ids.run(connection, sorted(tied)):
-                state = tied[bytes(key_hash)]
-                self._queue(lease, (), state.queue)
-                self._pins(lease, (), state.pins)
-        calls += statements.update_lease.calls(self._updates)
-        calls += statements.drop_waiter.calls(self._off)
-        calls += statements.add_waiter.calls(self._on)
-        calls += statements.drop_pin.calls(self._unpinned)
-        calls += statements.add_pin.calls(self._pinned)
+        calls = self._create(connection, statements) if self._created else []
+        for statement, rows in (
+            (statements.set_tenure, self._terms),
+            (statements.update_lease, self._updates),
+            (statements.drop_waiter, self._off),
+            (statements.add_waiter, self._on),
+            (statements.drop_pin, self._unpinned),
+            (statements.add_pin, self._pinned),
+        ):
+            if rows:
+                calls += statement.calls(rows)
         for start in sorted(self._absent):
             if not statements.mark_absent.count(connection, start):
                 calls.append(statements.add_absent.call(start))
         return calls
+
+    def _create(self, connection: sa.Connection, statements: Statements) -> list[Call]:
+        calls = statements.add_lease.calls([_lease_row(state) for state in self._created])
+        if self._terms is not None:
+            born = [(_standing(state), digest(state.key)) for state in self._created]
+            calls += statements.add_tenure.calls(born)
+        tied = {digest(s.key): s for s in self._created if s.queue or s.pins}
+        if not tied:
+            return calls
+        for call in calls:
+            call.run(connection)
+        for key_hash, lease in statements.ids.run(connection, sorted(tied)):
+            state = tied[bytes(key_hash)]
+            self._queue(lease, (), state.queue)
+            self._pins(lease, (), state.pins)
+        return []
 
 
 def _standing(state: LeaseState) -> int:

@@ -112,7 +112,7 @@ class Dialect(ABC):
 
     def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
         """Run these in order, and return their cursors; in one round trip where that can be."""
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         return [call.run_on(driver.cursor()) for call in calls]
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:

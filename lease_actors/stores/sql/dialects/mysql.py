@@ -121,7 +121,7 @@ class MysqlDialect(ServerDialect):
     # -- transactions --------------------------------------------------------------------
 
     def begin(self, connection: sa.Connection) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
             if not self.owned:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
@@ -153,7 +153,7 @@ class MysqlDialect(ServerDialect):
     def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
         if self._pymysql is None or not calls:
             return super().together(connection, calls)
-        return list(self._pymysql.exchange(connection.connection.driver_connection, calls))
+        return list(self._pymysql.exchange(connection.connection.dbapi_connection, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
         if self._sends_together(connection):
@@ -164,7 +164,7 @@ class MysqlDialect(ServerDialect):
     def _sends_together(self, connection: sa.Connection) -> bool:
         """Do the bounds of a transaction travel with its statements? There is nothing to set."""
         return self._pymysql is not None and self._is_set_up(
-            connection.connection.driver_connection
+            connection.connection.dbapi_connection
         )
 
     def commit(self, connection: sa.Connection) -> None:
@@ -174,7 +174,7 @@ class MysqlDialect(ServerDialect):
         self._end(connection, "ROLLBACK")
 
     def _end(self, connection: sa.Connection, how: str) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
             cursor.execute(how)
             if kept := connection.info.pop(_KEPT, None):
@@ -186,7 +186,7 @@ class MysqlDialect(ServerDialect):
 
     def _allow_time(self, connection: sa.Connection, seconds: int) -> None:
         """So long may a statement take; 0: without limit, as for those that change tables."""
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         if self._is_set_up(driver):
             with driver.cursor() as cursor:
                 cursor.execute(f"SET SESSION max_statement_time = {seconds}")

@@ -137,7 +137,7 @@ class PostgresqlDialect(ServerDialect):
 
     def opening(self, connection: sa.Connection) -> list[Call]:
         # Where the session may be anybody's all is set for this transaction alone.
-        if self._psycopg.is_direct(connection.connection.driver_connection):
+        if self._psycopg.is_direct(connection.connection.dbapi_connection):
             return [_BEGIN]
         return [_BEGIN, self._set]
 
@@ -145,7 +145,7 @@ class PostgresqlDialect(ServerDialect):
         """In one round trip. The first that fails is what is raised."""
         if not calls:
             return []
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         return list(self._psycopg.exchange(driver, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
@@ -156,13 +156,13 @@ class PostgresqlDialect(ServerDialect):
         self._be_patient(connection, self.options.reply_timeout)
 
     def rollback(self, connection: sa.Connection) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         driver.rollback()
         self._be_patient(connection, self.options.reply_timeout)
 
     def _be_patient(self, connection: sa.Connection, seconds: float) -> None:
         """So long may a statement take; only connections of our own know of that."""
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         if getattr(driver, "patience", None) is not None:
             driver.patience = seconds
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from lease_actors.clock import Clock
 from lease_actors.core.model import Instant
 from lease_actors.errors import NotValid, StoreError
 from lease_actors.stores.base import StorePassing
+from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.dialects.base import Dialect, Options
 from lease_actors.stores.sql.machine_time import MachineTime
 from lease_actors.stores.sql.tables import Tables
@@ -156,13 +157,20 @@ class SqliteDialect(Dialect):
     def begin(self, connection: sa.Connection) -> None:
         if not connection.in_transaction():
             connection.begin()  # as SQLAlchemy sees it; nothing is sent
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         if driver.in_transaction:
             driver.rollback()  # an event hook of the user's engine has begun one
         driver.execute("BEGIN IMMEDIATE")
 
+    def together(self, connection: sa.Connection, calls: Sequence[Call]) -> list[Any]:
+        driver: Any = connection.connection.dbapi_connection
+        return [
+            (driver.executemany if many else driver.execute)(text, arguments)
+            for text, arguments, many in calls
+        ]
+
     def commit(self, connection: sa.Connection) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         try:
             driver.execute("COMMIT")
         except sqlite3.Error as error:
@@ -172,7 +180,7 @@ class SqliteDialect(Dialect):
             raise
 
     def rollback(self, connection: sa.Connection) -> None:
-        driver: Any = connection.connection.driver_connection
+        driver: Any = connection.connection.dbapi_connection
         driver.rollback()
 
     # -- telling others ------------------------------------------------------------------
