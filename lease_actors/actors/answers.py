@@ -6,9 +6,8 @@ Lives in the ManagerActor and is touched by its thread alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
@@ -42,8 +41,7 @@ Post: TypeAlias = Callable[[Reply[Any], bool], None]
 """Append a reply to the line of operations; True: in front of all that wait."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attribution:
+class Attribution(NamedTuple):
     """A lease as it was attributed; ``until``: the steady instant up to which that is certain."""
 
     key: Key

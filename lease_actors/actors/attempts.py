@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from lease_actors.actors.runtime import Runtime, new_start
 from lease_actors.actors.transactor import Transactor
@@ -14,8 +14,7 @@ _PATIENCE = 2.0
 """Seconds for which the closing of the store waits for others who use it."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(NamedTuple):
     """A transaction has ended: ``applied`` as the store says, or ``error``."""
 
     work: Work
@@ -24,8 +23,7 @@ class AttemptEnded:
     error: BaseException | None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptOverdue:
+class AttemptOverdue(NamedTuple):
     """A transaction has not ended in time."""
 
     work: Work

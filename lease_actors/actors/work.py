@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
@@ -17,8 +16,7 @@ MOST = 256
 """So many operations at most in one transaction."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What one attempt decided: for whom, what, at which instant, and when it was sent."""
 
     replies: Sequence[Reply[Any]]
@@ -102,8 +100,7 @@ class Work:
             raise
         read_at = self._decider.clock.steady()
         self.verdict = Verdict(replies, decided, now, sent, read_at, unseen)
-        changed = [s for key, s in decided.states.items() if s is not states[key]]
-        return Changes(changed, decided.absent, decided.notices, decided.ended)
+        return Changes(decided.changed, decided.absent, decided.notices, decided.ended)
 
 
 def _without(all: Sequence[Reply[Any]], some: Sequence[Reply[Any]]) -> Sequence[Reply[Any]]:

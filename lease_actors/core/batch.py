@@ -7,7 +7,7 @@ order, each to the state that the one before it left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from lease_actors.core.decide import Context, Decision, Ended, Missed, decide
 from lease_actors.core.model import (
@@ -23,14 +23,15 @@ from lease_actors.core.notices import notices
 from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """A batch, decided."""
 
     decisions: Sequence[Decision]
     """One an operation, in order."""
     states: Mapping[Key, LeaseState]
     """Every state that was looked at, as it is now."""
+    changed: Sequence[LeaseState]
+    """Those of them that are not as they were."""
     absent: frozenset[str]
     """The starts that were found absent."""
     notices: Sequence[Notice]
@@ -74,17 +75,16 @@ def decide_batch(
         decision = decide(current[op.key], op, context)
         current[op.key] = decision.state
         decisions.append(decision)
-        ended += [past_tenure(e) for e in decision.effects if isinstance(e, Ended)]
-        missed = {e.start for e in decision.effects if isinstance(e, Missed)}
-        if missed:
-            context = replace(context, absent=context.absent | missed)
-    told = [
-        notice
-        for key, state in current.items()
-        if state is not states[key]
-        for notice in notices(states[key], state, context.start)
-    ]
-    return Decided(decisions, current, context.absent, told, ended)
+        for effect in decision.effects:
+            if isinstance(effect, Ended):
+                ended.append(past_tenure(effect))
+            elif isinstance(effect, Missed):
+                context = context._replace(absent=context.absent | {effect.start})
+    changed = [state for key, state in current.items() if state is not states[key]]
+    told: list[Notice] = []
+    for state in changed:
+        told += notices(states[state.key], state, context.start)
+    return Decided(decisions, current, changed, context.absent, told, ended)
 
 
 def past_tenure(end: Ended) -> PastTenure:

@@ -75,8 +75,7 @@ from lease_actors.core.operations import (
 from lease_actors.errors import LeaseError
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """The circumstances of a decision."""
 
     now: Instant
@@ -97,8 +96,7 @@ class Context:
 # -- outcomes: what the caller is told ---------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """The claimant has the lease. ``extended``: it had it before."""
 
     tenure: Tenure
@@ -111,8 +109,7 @@ class Queued:
     """The claim is blocked, in its place."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """This tenure stands, and its end is to be waited for."""
 
     tenure: Tenure
@@ -123,8 +120,7 @@ class Done:
     """It is so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(NamedTuple):
     """It will be so when the guards on that term are gone."""
 
     term: int
@@ -145,8 +141,7 @@ Outcome: TypeAlias = Granted | Queued | Standing | Done | Pending | Renewed | Le
 # -- effects: what others must be told ---------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Began:
+class Began(NamedTuple):
     """A tenure began. ``claim``: the blocked claim that it is given to, if it was blocked."""
 
     key: Key
@@ -155,8 +150,7 @@ class Began:
     claim: ClaimId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A tenure ended."""
 
     key: Key
@@ -165,23 +159,20 @@ class Ended:
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
-class Offered:
+class Offered(NamedTuple):
     """Another process should look: the lease is offered to its claim."""
 
     key: Key
     offer: Offer
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(NamedTuple):
     """That process let an offer lapse."""
 
     start: str
 
 
-@dataclass(frozen=True, slots=True)
-class LookAgain:
+class LookAgain(NamedTuple):
     """Somebody further back in the queue may be next: look once more, soon."""
 
     key: Key
@@ -209,7 +200,7 @@ def decide(state: LeaseState, operation: Operation, context: Context) -> Decisio
         return decision
     outcome = decision.outcome
     if isinstance(outcome, Granted) and _began_for(operation, before):
-        outcome = replace(outcome, extended=False)
+        outcome = outcome._replace(extended=False)
     return Decision(decision.state, outcome, before + decision.effects)
 
 

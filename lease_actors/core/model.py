@@ -134,8 +134,7 @@ class Notice(NamedTuple):
     claim: ClaimId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """How much of a lease a batch has to see.
 
     ``heads``: so many of the first waiters that are not absent. ``claims``: these waiters,

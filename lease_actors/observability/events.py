@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from lease_actors.core.model import Ending, Key
 
@@ -29,15 +29,13 @@ class Call:
     notes: dict[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CallBegan:
+class CallBegan(NamedTuple):
     """A caller asks, in its own thread: the place to pick up its context."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
-class CallEnded:
+class CallEnded(NamedTuple):
     """A caller has its answer. ``error``: what it will be raised, or None."""
 
     call: Call
@@ -56,8 +54,7 @@ class BatchBegan:
     """The hooks' own; the same dictionary as in ``BatchEnded``."""
 
 
-@dataclass(frozen=True, slots=True)
-class BatchEnded:
+class BatchEnded(NamedTuple):
     """An attempt has ended, on the same thread."""
 
     number: int
@@ -79,8 +76,7 @@ class StoreRetried:
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class TenureBegan:
+class TenureBegan(NamedTuple):
     """This manager attributed a lease. ``waited``: seconds in the queue, None if it did not queue."""
 
     key: Key
@@ -89,8 +85,7 @@ class TenureBegan:
     waited: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class TenureEnded:
+class TenureEnded(NamedTuple):
     """This manager saw a tenure end."""
 
     key: Key
@@ -106,8 +101,7 @@ class Ticked:
     late: float
 
 
-@dataclass(frozen=True, slots=True)
-class Gauges:
+class Gauges(NamedTuple):
     """How many there are at this moment; sent when a batch or a tick has changed them."""
 
     blocked_claims: int

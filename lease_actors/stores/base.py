@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import (
@@ -48,8 +48,7 @@ class StartUnknown(Exception):
     """There is no row of this start (it was deleted): nobody can say what was applied."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(NamedTuple):
     """What a decision leaves to be written: the states that changed, the starts found absent."""
 
     states: Sequence[LeaseState]
@@ -63,8 +62,7 @@ class Changes:
 Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(NamedTuple):
     """One transaction: its number within this start, what it sees, and who decides."""
 
     start: str

@@ -324,7 +324,7 @@ def test_first_in_first_out_within_one_process() -> None:
 
         def decide(states: Any, now: int) -> Changes:
             found.append(decide_batch(states, [operation], Context(now, "a", WINDOW)))
-            return Changes([s for k, s in found[0].states.items() if s is not states[k]])
+            return Changes(found[0].changed)
 
         store.apply(Batch("a", number, needs([operation]), decide))
         return found[0]
@@ -353,7 +353,7 @@ def test_a_revocation_whose_reply_was_lost_does_not_end_the_next_tenure() -> Non
 
         def decide(states: Any, now: int) -> Changes:
             decided = decide_batch(states, [operation], Context(now, start, WINDOW))
-            return Changes([s for k, s in decided.states.items() if s is not states[k]])
+            return Changes(decided.changed)
 
         return Batch(start, numbers[start], needs([operation]), decide)
 

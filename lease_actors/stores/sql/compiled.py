@@ -6,6 +6,7 @@ several times what the statement itself costs on SQLite.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -158,7 +159,7 @@ class Sized:
         """To be run for all items, in the order of their chunks of 256."""
         calls = []
         for chunk in _chunks(items, self.SIZES[-1]):
-            size = next(s for s in self.SIZES if s >= len(chunk))
+            size = self.SIZES[bisect_left(self.SIZES, len(chunk))]
             padded = (*chunk, *([chunk[-1]] * (size - len(chunk))))
             calls.append(self._statement(size).call(*arguments, *padded))
         return calls

@@ -1,8 +1,8 @@
 """The history: tenures that have ended, written down in the transaction that ended them.
 
 Whether they are is a setting of the database, read in that very transaction: so it holds for every
-manager from the next batch on, however each is configured. Only a batch that has ended something
-pays for the look.
+manager from the next batch on, however each is configured. The look costs no statement of its own:
+the setting comes along with the rows, or with the server's time.
 """
 
 from __future__ import annotations

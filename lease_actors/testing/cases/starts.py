@@ -49,8 +49,7 @@ class Start:
         def decide(states: Mapping[Key, LeaseState], now: Instant) -> Changes:
             done = decide_batch(states, operations, Context(now, self.name, 5_000_000))
             decided.append(done)
-            changed = [s for key, s in done.states.items() if s is not states[key]]
-            return Changes(changed, done.absent, ended=done.ended)
+            return Changes(done.changed, done.absent, ended=done.ended)
 
         self.run_whole(needs(operations), decide)
         return [decision.outcome for decision in decided[-1].decisions]

@@ -163,9 +163,7 @@ class MysqlDialect(ServerDialect):
 
     def _sends_together(self, connection: sa.Connection) -> bool:
         """Do the bounds of a transaction travel with its statements? There is nothing to set."""
-        return self._pymysql is not None and self._is_set_up(
-            connection.connection.dbapi_connection
-        )
+        return self._pymysql is not None and self._is_set_up(connection.connection.dbapi_connection)
 
     def commit(self, connection: sa.Connection) -> None:
         self._end(connection, "COMMIT")
