@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
@@ -156,9 +157,7 @@ class Claimer(_Capability):
     def _send(
         self, lease: str, holder: str, duration: Duration, wait: Duration | None
     ) -> ClaimFuture:
-        at_once = wait is not None and as_timedelta(wait) == timedelta(0)
-        claim = None if at_once else self._new_id()
-        operation = claim_of(self._key(lease), holder, duration, claim)
+        operation = claim_of(self._key(lease), holder, duration)
         reply: ClaimFuture
         try:
             limit = _wait_of(wait, operation)
@@ -166,6 +165,8 @@ class Claimer(_Capability):
             reply = ClaimFuture(operation)
             reply.fail(error)
             return reply
+        if limit != 0:  # it may be queued
+            operation = replace(operation, claim=self._new_id())
         reply = self._door.send(ClaimFuture, operation, wait=limit, door=self._door)
         return reply
 
@@ -314,11 +315,11 @@ class Revoker(_Capability):
 # -- what the capabilities share ---------------------------------------------------------
 
 
-def claim_of(key: Key, holder: str, duration: Any, claim: ClaimId | None = None) -> Claim:
+def claim_of(key: Key, holder: str, duration: Any) -> Claim:
     """A claim with its duration as a ``timedelta``. What is none is left for the secretary to
     refuse, who refuses a wrong lease or holder first."""
     converted = as_timedelta(duration)
-    return Claim(key, holder, duration if converted is None else converted, claim)
+    return Claim(key, holder, duration if converted is None else converted)
 
 
 def _wait_of(wait: Any, operation: Operation) -> int | None:
