@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from lease_actors.core.model import Ending, Key
 
@@ -29,13 +29,15 @@ class Call:
     notes: dict[str, Any] | None = None
 
 
-class CallBegan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallBegan:
     """A caller asks, in its own thread: the place to pick up its context."""
 
     call: Call
 
 
-class CallEnded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CallEnded:
     """A caller has its answer. ``error``: what it will be raised, or None."""
 
     call: Call
@@ -54,7 +56,8 @@ class BatchBegan:
     """The hooks' own; the same dictionary as in ``BatchEnded``."""
 
 
-class BatchEnded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BatchEnded:
     """An attempt has ended, on the same thread."""
 
     number: int
@@ -76,7 +79,8 @@ class StoreRetried:
     error: BaseException
 
 
-class TenureBegan(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TenureBegan:
     """This manager attributed a lease. ``waited``: seconds in the queue, None if it did not queue."""
 
     key: Key
@@ -85,7 +89,8 @@ class TenureBegan(NamedTuple):
     waited: float | None
 
 
-class TenureEnded(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TenureEnded:
     """This manager saw a tenure end."""
 
     key: Key
@@ -101,7 +106,8 @@ class Ticked:
     late: float
 
 
-class Gauges(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Gauges:
     """How many there are at this moment; sent when a batch or a tick has changed them."""
 
     blocked_claims: int

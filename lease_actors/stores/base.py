@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import (
@@ -48,7 +48,8 @@ class StartUnknown(Exception):
     """There is no row of this start (it was deleted): nobody can say what was applied."""
 
 
-class Changes(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Changes:
     """What a decision leaves to be written: the states that changed, the starts found absent."""
 
     states: Sequence[LeaseState]
@@ -62,7 +63,8 @@ class Changes(NamedTuple):
 Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
 
 
-class Batch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Batch:
     """One transaction: its number within this start, what it sees, and who decides."""
 
     start: str
