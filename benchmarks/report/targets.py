@@ -81,6 +81,13 @@ TARGETS: tuple[Target, ...] = (
         1.5,
     ),
     _pairs(
+        "pairs from 64 threads, PostgreSQL ÷ psycopg by hand, 8 threads and 8 connections",
+        "lease-actors-postgresql",
+        ("raw-psycopg",),
+        1,
+        read_them=at("8", "per_second"),
+    ),
+    _pairs(
         "pairs from 64 threads, PostgreSQL ÷ the best client of etcd, ZooKeeper, Redis",
         "lease-actors-postgresql",
         DISTANT_LOCKS,
