@@ -15,6 +15,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.processes import freeze
+
 import lease_actors.errors
 
 PATIENCE = 40.0
@@ -101,8 +103,7 @@ class Helper:
 
     def freeze(self) -> None:
         """Stop it in the midst of whatever it does; returns when it stands still."""
-        os.kill(self.pid, signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        freeze(self.pid)
 
     def thaw(self) -> None:
         """Let it go on."""

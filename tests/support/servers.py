@@ -84,8 +84,12 @@ def missing(what: str) -> None:
 
 
 def _given(name: str, driver: str) -> Databases | None:
-    url = os.environ.get(f"LEASE_ACTORS_TEST_{name}_URL")
-    return Databases(sa.make_url(url).set(drivername=driver)) if url else None
+    """``driver``, unless the URL names one."""
+    given = os.environ.get(f"LEASE_ACTORS_TEST_{name}_URL")
+    if not given:
+        return None
+    url = sa.make_url(given)
+    return Databases(url if "+" in url.drivername else url.set(drivername=driver))
 
 
 # -- PostgreSQL --------------------------------------------------------------------------
@@ -94,18 +98,47 @@ def _given(name: str, driver: str) -> Databases | None:
 @contextmanager
 def run_postgresql(*settings: str) -> Iterator[Databases]:
     """A PostgreSQL of its own, from the wheel; ``settings`` as ``name=value``."""
+    with new_folder("postgresql") as folder, _Cluster(folder).serving("data", *settings) as found:
+        yield found
+
+
+@contextmanager
+def run_replicated() -> Iterator[tuple[Databases, Databases]]:
+    """The same with a standby: what the first has committed, the other has received."""
     with new_folder("postgresql") as folder:
-        programs = _postgresql_programs(folder) / "bin"
-        data, port = folder / "data", free_port()
-        user = unprivileged(folder)
-        initdb = [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-N"]
-        Server([*initdb, "-E", "UTF8", "--locale=C"], folder, user).run()
-        given = (f"port={port}", f"unix_socket_directories={folder}", *settings)
-        command = [programs / "postgres", "-D", data, *(a for s in given for a in ("-c", s))]
+        cluster = _Cluster(folder)
+        with cluster.serving("data", "synchronous_standby_names=*") as first:
+            url = first.url.set(drivername="postgresql").render_as_string()
+            cluster.run("pg_basebackup", "-d", url, "-D", folder / "standby", "-R", "-c", "fast")
+            with cluster.serving("standby") as standby:
+                yield first, standby
+
+
+class _Cluster:
+    """PostgreSQL's programs on the data in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs = _postgresql_programs(folder) / "bin"
+        self._user = unprivileged(folder)
+        who = ("-U", "postgres", "-A", "trust")
+        self.run("initdb", "-D", folder / "data", *who, "-N", "-E", "UTF8", "--locale=C")
+
+    def run(self, program: str, *arguments: str | Path) -> None:
+        """Run it to its end."""
+        Server([self._programs / program, *arguments], self._folder, self._user).run()
+
+    @contextmanager
+    def serving(self, data: str, *settings: str) -> Iterator[Databases]:
+        """A server on that part of the folder, during the block."""
+        port = free_port()
+        given = (f"port={port}", f"unix_socket_directories={self._folder}", *settings)
+        flags = [flag for setting in given for flag in ("-c", setting)]
+        command = [self._programs / "postgres", "-D", self._folder / data, *flags]
         url = sa.URL.create(
             "postgresql+psycopg", "postgres", host="127.0.0.1", port=port, database="postgres"
         )
-        databases = Databases(url, Server(command, folder, user, port=port))
+        databases = Databases(url, Server(command, self._folder, self._user, port=port))
         with databases.server.running(lambda: databases.sql("SELECT 1")):
             yield databases
 
