@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,11 +44,21 @@ def freeze(pid: int) -> None:
 
 def _states(pid: int) -> Iterator[str]:
     """Of each of its threads the letter that the kernel has for what it does."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
         try:
-            yield (task / "stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
+            yield stat.read_text().rpartition(")")[2].split()[0]
+        except (FileNotFoundError, ProcessLookupError):
             pass  # it has ended
+
+
+def _await_end(pids: Iterable[int]) -> None:
+    """Return when nothing of them runs; whose child they are does not matter."""
+    tick = threading.Event()
+    for _ in range(round(PATIENCE / 0.002)):
+        if all(state in "ZX" for pid in pids for state in _states(pid)):
+            return
+        tick.wait(0.002)
+    raise TimeoutError(f"one of the processes {list(pids)} does not end")
 
 
 @contextmanager
@@ -121,10 +131,14 @@ class Server:
         raise AssertionError(f"{self._command[0]} does not answer: {self._said()}")
 
     def stop(self, how: int = signal.SIGINT) -> None:
-        """End it: by SIGINT in an orderly way at once, by SIGKILL as a crash."""
+        """End it: by SIGINT in an orderly way at once, by SIGKILL as a crash.
+
+        Returns when its children have ended, too: while one is there, another server does not start.
+        """
         process = self.process
         if process is None or process.poll() is not None:
             return
+        family = self.family()
         process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM if how == signal.SIGINT and self._is_mariadb else how)
         try:
@@ -132,6 +146,7 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait(PATIENCE)
+        _await_end(family)
 
     def restart(self, how: int = signal.SIGINT) -> None:
         """Stop it, and start it anew."""
@@ -141,8 +156,8 @@ class Server:
     def family(self) -> list[int]:
         """The process and its children (PostgreSQL has one a connection)."""
         found = [self.pid]
-        for task in Path(f"/proc/{self.pid}/task").iterdir():
-            found += map(int, (task / "children").read_text().split())
+        for children in Path(f"/proc/{self.pid}/task").glob("*/children"):
+            found += map(int, children.read_text().split())
         return found
 
     @contextmanager
