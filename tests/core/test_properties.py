@@ -77,8 +77,7 @@ class Leases(RuleBasedStateMachine):
             self.before, self.now = dict(states), now
             decided = decide_batch(states, operations, Context(now, start, WINDOW))
             found.append(decided)
-            changed = [s for key, s in decided.states.items() if s is not states[key]]
-            return Changes(changed, decided.absent)
+            return Changes(decided.changed, decided.absent)
 
         batch = Batch(start, self.numbers[start], needs(operations), decide)
         assert self.store.apply(batch)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,18 @@ def freeze(pid: int) -> None:
     others go on meanwhile, and answer.
     """
     os.kill(pid, signal.SIGSTOP)
+    _look_until(
+        lambda: all(state == "T" for state in _states(pid)), f"process {pid} does not stand still"
+    )
+
+
+def _look_until(condition: Callable[[], bool], otherwise: str) -> None:
     tick = threading.Event()
     for _ in range(round(PATIENCE / 0.002)):
-        if all(state == "T" for state in _states(pid)):
+        if condition():
             return
         tick.wait(0.002)
-    raise TimeoutError(f"process {pid} does not stand still")
+    raise TimeoutError(otherwise)
 
 
 def _states(pid: int) -> Iterator[str]:
@@ -51,14 +57,12 @@ def _states(pid: int) -> Iterator[str]:
             pass  # it has ended
 
 
-def _await_end(pids: Iterable[int]) -> None:
+def _await_end(pids: Sequence[int]) -> None:
     """Return when nothing of them runs; whose child they are does not matter."""
-    tick = threading.Event()
-    for _ in range(round(PATIENCE / 0.002)):
-        if all(state in "ZX" for pid in pids for state in _states(pid)):
-            return
-        tick.wait(0.002)
-    raise TimeoutError(f"one of the processes {list(pids)} does not end")
+    _look_until(
+        lambda: all(state in "ZX" for pid in pids for state in _states(pid)),
+        f"one of the processes {pids} does not end",
+    )
 
 
 @contextmanager

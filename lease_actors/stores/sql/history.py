@@ -20,7 +20,7 @@ from lease_actors.stores.sql.many import insert
 from lease_actors.stores.sql.rows import digest, scope_of
 from lease_actors.stores.sql.tables import Tables
 
-__all__ = ["History"]
+__all__ = ["History", "select_setting"]
 
 _NAMES = ("namespace", "model", "lease")
 _PAST = ("holder", "term", "granted_at", "ended_at", "ended")
@@ -30,12 +30,19 @@ _EXPIRED = sa.literal_column("'expired'", sa.String)
 _FOREVER = 2**63 - 1
 
 
+def select_setting(tables: Tables) -> sa.Select[Any]:
+    """Whether tenures that end are recorded, and for how long: also for a part of a statement."""
+    meta = tables.meta
+    # Spelled out, not an argument: a statement with this in it has none but those of its own.
+    return sa.select(meta.c.value).where(meta.c.name == sa.literal_column("'history'", sa.String))
+
+
 class History:
     """The statements about the history, compiled for one engine, and what they come to."""
 
     def __init__(self, tables: Tables, dialect: sa.Dialect) -> None:
         compile, history, meta = Compiler(dialect), tables.history, tables.meta
-        self._setting = compile(sa.select(meta.c.value).where(meta.c.name == "history"))
+        self._setting = compile(select_setting(tables))
         self._set = compile(
             meta.update().values(value=arg("value")).where(meta.c.name == "history"), "value"
         )

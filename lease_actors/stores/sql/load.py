@@ -97,12 +97,12 @@ class Loader:
         wary = sorted(hash for hash, key in keys.items() if key in self._wary)
         return statements.lock_leases.calls(bold) + statements.lock_free_leases.calls(wary)
 
-    def see(self, rows: Iterable[Sequence[Any]]) -> None:
+    def see(self, rows: Sequence[Sequence[Any]]) -> None:
         """These are the rows that there are, locked."""
         for row in rows:
             self.found[self._keys[bytes(row[1])]] = Found(row[0], tuple(row[_STATE]))
-            if len(row) > _STATE.stop:
-                self.setting = row[_STATE.stop]
+        if rows and len(rows[0]) > _STATE.stop:  # it is the same in all of them
+            self.setting = rows[0][_STATE.stop]
 
     def ahead(self) -> list[_Question]:
         """Where that saves a round trip: what would be asked next, before the rows are seen."""

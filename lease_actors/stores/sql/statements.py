@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from lease_actors.stores.sql.compiled import Call, Compiler, arg
+from lease_actors.stores.sql.history import select_setting
 from lease_actors.stores.sql.many import add_for_each, delete, insert, update
 from lease_actors.stores.sql.rows import STATE_COLUMNS
 from lease_actors.stores.sql.tables import Tables
@@ -40,7 +41,8 @@ class Statements:
     def _add_starts(self) -> None:
         if self._clock is not None:
             # Whether tenures that end are recorded is asked along with it: it costs no round trip.
-            self.clock = [self._compile(sa.select(self._clock, self._history_setting())).call()]
+            setting = select_setting(self._tables).scalar_subquery()
+            self.clock = [self._compile(sa.select(self._clock, setting)).call()]
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(
@@ -70,19 +72,12 @@ class Statements:
         known = sa.select(starts.c.id, starts.c.batch).where(starts.c.id == arg("id"))
         self.add_absent = compile(absences.insert().from_select(["start_id", "batch"], known), "id")
 
-    def _history_setting(self) -> sa.ScalarSelect[str]:
-        """Whether tenures that end are recorded."""
-        meta = self._tables.meta
-        # Spelled out, not an argument: these statements have none but those of their own.
-        history = sa.literal_column("'history'", sa.String)
-        return sa.select(meta.c.value).where(meta.c.name == history).scalar_subquery()
-
     def _add_reads(self) -> None:
         compile, t = self._compile, self._tables
         leases, pins, floor = t.leases, t.pins, t.floor
         state = [leases.c[name] for name in STATE_COLUMNS]
         # Where no clock is asked, it comes along with the rows.
-        setting = [self._history_setting()] if self._clock is None else []
+        setting = [] if self._clock is not None else [select_setting(t).scalar_subquery()]
 
         def rows_of(items: list[sa.BindParameter[Any]]) -> sa.Select[Any]:
             columns = sa.select(leases.c.id, leases.c.key_hash, *state, *setting)
