@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from acceptance.support import NS, PATIENCE
-from support.servers import Databases, run_mariadb, run_postgresql
+from support.servers import Databases, run_mariadb, run_mysql, run_postgresql
 from support.story import Story
 
 from lease_actors import LeaseLost, Manager, ManagerConfig, SqlStore, SystemClock
@@ -14,7 +14,7 @@ from lease_actors.capabilities import Claimer
 
 DURATION = 3.0
 
-RUN = {"postgresql": run_postgresql, "mariadb": run_mariadb}
+RUN = {"postgresql": run_postgresql, "mariadb": run_mariadb, "mysql": run_mysql}
 
 
 @pytest.fixture(params=RUN)

@@ -20,10 +20,15 @@ LEVELS = {
     "sqlite": ["SERIALIZABLE"],
     "postgresql": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],
     "mariadb": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],
+    "mysql": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],
 }
 PLACES = [f"{engine}-{level}" for engine, levels in LEVELS.items() for level in levels]
-SNAPSHOTS = ["postgresql-REPEATABLE READ", "postgresql-SERIALIZABLE", "mariadb-REPEATABLE READ"]
-"""Where a transaction goes on seeing what it saw first. (MariaDB's SERIALIZABLE reads with locks.)"""
+SNAPSHOTS = [
+    *("postgresql-REPEATABLE READ", "postgresql-SERIALIZABLE"),
+    *("mariadb-REPEATABLE READ", "mysql-REPEATABLE READ"),
+]
+"""Where a transaction goes on seeing what it saw first. (SERIALIZABLE reads with locks on the
+others.)"""
 SERVERS = [place for place in PLACES if not place.startswith("sqlite")]
 
 

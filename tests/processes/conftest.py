@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from processes.helpers import Helper, Nursery
 
-ENGINES = ("sqlite", "postgresql", "mariadb")
+ENGINES = ("sqlite", "postgresql", "mariadb", "mysql")
 
 
 @pytest.fixture(params=ENGINES)

@@ -12,7 +12,7 @@ from processes.test_queue import LONG, queue
 from support.servers import Databases
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql"])
 def engine(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name

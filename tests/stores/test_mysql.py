@@ -1,27 +1,64 @@
-"""The store in MySQL 8, where one is named: none can be installed beside MariaDB."""
+"""The store in MySQL: the suite for all stores, on engines of both kinds."""
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from support.servers import Databases
 
 from lease_actors.clock import Clock
 from lease_actors.stores import SqlStore, Store
+from lease_actors.testing.cases.starts import Start
+from lease_actors.testing.clock import FakeClock
 from lease_actors.testing.conformance import StoreConformance
 
 
-def test_there_is_a_mysql_to_test_with(mysql: Databases) -> None:
-    mysql.sql("SELECT 1")
+class TestMysqlStore(StoreConformance):
+    @pytest.fixture(autouse=True)
+    def _in(self, mysql: Databases) -> None:
+        self.url, self.prefix = mysql.shared()
+
+    def make_store(self, clock: Clock) -> Store:
+        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
 
 
-if "LEASE_ACTORS_TEST_MYSQL_URL" in os.environ:  # else that one test says what is missing
+class TestMysqlStoreOnAnEngine(StoreConformance):
+    """The same on an engine of the user's, whose own transactions are REPEATABLE READ."""
 
-    class TestMysqlStore(StoreConformance):
-        @pytest.fixture(autouse=True)
-        def _in(self, mysql: Databases) -> None:
-            self.url, self.prefix = mysql.shared()
+    @pytest.fixture(autouse=True)
+    def _in(self, mysql: Databases) -> Iterator[None]:
+        url, self.prefix = mysql.shared()
+        self.engine = sa.create_engine(url, isolation_level="REPEATABLE READ")
+        yield
+        assert self.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        self.engine.dispose()
 
-        def make_store(self, clock: Clock) -> Store:
-            return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+    def make_store(self, clock: Clock) -> Store:
+        return SqlStore(self.engine, create_schema=True, table_prefix=self.prefix)
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["own engine", "user's engine"])
+def test_every_batch_has_its_limits_and_no_session_keeps_those_of_a_user(
+    mysql_url: sa.URL, owned: bool
+) -> None:
+    engine = sa.create_engine(mysql_url, pool_size=1, max_overflow=0)
+    store = SqlStore(mysql_url if owned else engine, create_schema=True)
+    store.open(FakeClock())
+    names = "@@innodb_lock_wait_timeout, @@wait_timeout"
+    seen: list[Any] = []
+    finish = store._dialect.finish
+
+    def look(connection: sa.Connection, calls: Any) -> None:
+        seen.append(tuple(connection.exec_driver_sql(f"SELECT {names}").one()))
+        finish(connection, calls)
+
+    store._dialect.finish = look  # type: ignore[method-assign]
+    Start(store).claim()
+    assert seen == [(1, 2)]
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(f"SELECT {names}").one() == (50, 28_800)
+    store.close()
+    engine.dispose()

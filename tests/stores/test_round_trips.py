@@ -47,7 +47,7 @@ def counted(store: SqlStore) -> Callable[[], int]:
     return since
 
 
-@pytest.mark.parametrize(("kind", "least"), [("postgresql", 2), ("mariadb", 3)])
+@pytest.mark.parametrize(("kind", "least"), [("postgresql", 2), ("mariadb", 3), ("mysql", 3)])
 def test_a_batch_in_which_nobody_waits_makes_as_few_as_its_server_allows(
     request: pytest.FixtureRequest, kind: str, least: int
 ) -> None:

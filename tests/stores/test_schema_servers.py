@@ -92,6 +92,17 @@ class TestOnMariadb(ServerCases):
         engine.dispose()
 
 
+class TestOnMysql(ServerCases):
+    transactional = False
+
+    @pytest.fixture
+    def engine(self, mysql_url: sa.URL) -> Iterator[sa.Engine]:
+        engine = sa.create_engine(mysql_url)
+        yield engine
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        engine.dispose()
+
+
 def run_script(engine: sa.Engine, script: str) -> None:
     """As a client for people would: statement by statement."""
     lines = [line for line in script.splitlines() if not line.startswith("--")]

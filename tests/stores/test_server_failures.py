@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from support.connections import assert_all_given_back
 from support.managers import Calling, managing, until
 from support.proxy import proxying
-from support.servers import Databases, run_mariadb, run_postgresql
+from support.servers import Databases, run_mariadb, run_mysql, run_postgresql
 
 from lease_actors.clock import SystemClock
 from lease_actors.core.decide import Granted
@@ -27,7 +27,7 @@ from lease_actors.stores.sql.rows import digest
 from lease_actors.testing.cases.starts import DURATION, KEY, Start, named
 from lease_actors.testing.cases.threads import together
 
-KINDS = ["postgresql", "mariadb"]
+KINDS = ["postgresql", "mariadb", "mysql"]
 
 
 @pytest.fixture(params=KINDS)
@@ -259,8 +259,8 @@ class TestServer:
     @pytest.fixture(params=KINDS)
     def own(self, request: pytest.FixtureRequest) -> Iterator[Databases]:
         """A server of the test's own: others go on meanwhile."""
-        run = run_postgresql("fsync=off") if request.param == "postgresql" else run_mariadb()
-        with run as databases:
+        run = {"postgresql": run_postgresql, "mariadb": run_mariadb, "mysql": run_mysql}
+        with run[request.param]() as databases:
             yield databases
 
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["restarted", "crashed"])
@@ -430,6 +430,6 @@ class TestWillNotPass:
             start.claim()
 
     def test_nobody_listens(self) -> None:
-        for scheme in ("postgresql", "mariadb"):
+        for scheme in KINDS:
             with pytest.raises(StorePassing, match=scheme):
                 opened(sa.make_url(f"{scheme}://u:geheim@127.0.0.1:1/d"), reply_timeout=2)

@@ -144,7 +144,7 @@ class Server:
             return
         family = self.family()
         process.send_signal(signal.SIGCONT)
-        process.send_signal(signal.SIGTERM if how == signal.SIGINT and self._is_mariadb else how)
+        process.send_signal(signal.SIGTERM if how == signal.SIGINT and self._ignores_sigint else how)
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -180,8 +180,8 @@ class Server:
                     pass
 
     @property
-    def _is_mariadb(self) -> bool:
-        return self._command[0].endswith("mariadbd")
+    def _ignores_sigint(self) -> bool:
+        return self._command[0].endswith(("mariadbd", "mysqld"))
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with open(self._folder / "log", "ab") as log:

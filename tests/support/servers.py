@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import check_output
 
 import pytest
 import sqlalchemy as sa
@@ -204,6 +205,13 @@ def pgbouncer(postgresql: Databases) -> Iterator[Callable[[sa.URL], sa.URL]]:
 
 # -- MariaDB and MySQL -------------------------------------------------------------------
 
+_FAST = (
+    # 2, as with 0 a server that is killed loses commits of the last second.
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-buffer-pool-size=64M",
+    "--max-connections=300",
+)
+
 
 @contextmanager
 def run_mariadb(*settings: str) -> Iterator[Databases]:
@@ -232,9 +240,7 @@ def mariadb() -> Iterator[Databases]:
         yield given
         given.close()
         return
-    # 2, as with 0 a server that is killed loses commits of the last second.
-    fast = ("--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M")
-    with run_mariadb(*fast, "--max-connections=300") as databases:
+    with run_mariadb(*_FAST) as databases:
         yield databases
 
 
@@ -245,14 +251,35 @@ def mariadb_url(mariadb: Databases) -> Iterator[sa.URL]:
         yield url
 
 
+@contextmanager
+def run_mysql(*settings: str) -> Iterator[Databases]:
+    """A MySQL of its own, from the PATH; ``settings`` as ``--name=value``."""
+    program = _find("mysqld", "MariaDB")
+    with new_folder("mysql") as folder:
+        port = free_port()
+        me = ["--user=root"] if os.geteuid() == 0 else []
+        shared = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}", *me]
+        Server([program, *shared, "--initialize-insecure"], folder).run()
+        network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}"]
+        # Without TLS, so that a proxy can see what is sent.
+        less = ["--tls-version=", "--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]
+        url = sa.URL.create("mysql+pymysql", "root", host="127.0.0.1", port=port)
+        command = [program, *shared, *network, *less, f"--pid-file={folder / 'pid'}", *settings]
+        databases = Databases(url, Server(command, folder, port=port))
+        with databases.server.running(lambda: databases.sql("SELECT 1")):
+            yield databases
+
+
 @pytest.fixture(scope="session")
 def mysql() -> Iterator[Databases]:
-    """The MySQL that ``LEASE_ACTORS_TEST_MYSQL_URL`` names: there is no other way to one."""
+    """MySQL; ``LEASE_ACTORS_TEST_MYSQL_URL`` names another."""
     given = _given("MYSQL", "mysql+pymysql")
-    if given is None:
-        pytest.skip("no MySQL: name one in LEASE_ACTORS_TEST_MYSQL_URL")
-    yield given
-    given.close()
+    if given is not None:
+        yield given
+        given.close()
+        return
+    with run_mysql(*_FAST, "--performance-schema=OFF") as databases:
+        yield databases
 
 
 @pytest.fixture
@@ -262,10 +289,11 @@ def mysql_url(mysql: Databases) -> Iterator[sa.URL]:
         yield url
 
 
-def _find(program: str) -> str:
-    path = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
-    found = shutil.which(program, path=path)
-    if found is None:
-        missing(f"{program} is not on the PATH")
-    assert found is not None
-    return found
+def _find(program: str, unless: str | None = None) -> str:
+    """Where it is; ``unless``: what its version says if it is another program by that name."""
+    for folder in (*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin"):
+        found = shutil.which(program, path=folder)
+        if found and not (unless and unless in check_output([found, "--version"], text=True)):
+            return found
+    missing(f"{program} is not on the PATH")
+    raise AssertionError
