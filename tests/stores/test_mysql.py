@@ -41,24 +41,36 @@ class TestMysqlStoreOnAnEngine(StoreConformance):
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["own engine", "user's engine"])
-def test_every_batch_has_its_limits_and_no_session_keeps_those_of_a_user(
+def test_every_batch_has_its_limits_and_they_are_lifted_however_it_ends(
     mysql_url: sa.URL, owned: bool
 ) -> None:
     engine = sa.create_engine(mysql_url, pool_size=1, max_overflow=0)
     store = SqlStore(mysql_url if owned else engine, create_schema=True)
     store.open(FakeClock())
-    names = "@@innodb_lock_wait_timeout, @@wait_timeout"
-    seen: list[Any] = []
+    start, seen = Start(store), [limits(store.engine)]
+    assert seen == [(1 if owned else 50, DEFAULT)]
     finish = store._dialect.finish
 
     def look(connection: sa.Connection, calls: Any) -> None:
-        seen.append(tuple(connection.exec_driver_sql(f"SELECT {names}").one()))
+        seen.append(tuple(connection.exec_driver_sql(LIMITS).one()))
         finish(connection, calls)
 
     store._dialect.finish = look  # type: ignore[method-assign]
-    Start(store).claim()
-    assert seen == [(1, 2)]
-    with engine.connect() as connection:
-        assert connection.exec_driver_sql(f"SELECT {names}").one() == (50, 28_800)
+    start.claim()
+    seen.append(limits(store.engine))
+    with pytest.raises(ZeroDivisionError):
+        start.run({}, lambda states, now: 1 // 0)
+    seen.append(limits(store.engine))
+    assert seen[1:] == [(1, 2), seen[0], seen[0]]
     store.close()
     engine.dispose()
+
+
+LIMITS = "SELECT @@innodb_lock_wait_timeout, @@wait_timeout"
+DEFAULT = 28_800
+
+
+def limits(engine: sa.Engine) -> tuple[int, ...]:
+    """Those of the connection that is in the pool, on which the last batch was."""
+    with engine.connect() as connection:
+        return tuple(connection.exec_driver_sql(LIMITS).one())

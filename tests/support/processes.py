@@ -144,7 +144,9 @@ class Server:
             return
         family = self.family()
         process.send_signal(signal.SIGCONT)
-        process.send_signal(signal.SIGTERM if how == signal.SIGINT and self._ignores_sigint else how)
+        process.send_signal(
+            signal.SIGTERM if how == signal.SIGINT and self._ignores_sigint else how
+        )
         try:
             process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

@@ -3,8 +3,9 @@
 Where the connections are the store's own and PyMySQL's, statements that do not need each other's
 answers travel together.
 
-On connections of the store's own the isolation level and the limits are set once. On those of an
-engine handed in they are set with each transaction, and put back after it.
+On connections of the store's own the isolation level and the limits are set once; only MySQL's limit
+on standing still is set, and lifted, with each transaction. On those of an engine handed in all of
+it is, and is put back after it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ __all__ = ["MysqlDialect"]
 
 _SCHEMA_TRIES = 12
 _STATEMENT_SECONDS = 5
+_STILL_SECONDS = 2
 _TAKEN = 1062
 _DEADLOCK = 1213
 _READ_ONLY = frozenset({1290, 1792, 1836})
@@ -62,6 +64,10 @@ _ADVICE = {
     1698: "the server does not let this user in; look at its name and password",
 }
 _BEGIN, _COMMIT = Call("START TRANSACTION"), Call("COMMIT")
+# MySQL has no limit on transactions that stand still, only one on connections that do, and those in
+# the pool may.
+_HURRY = Call(f"SET SESSION wait_timeout = {_STILL_SECONDS}")
+_REST = Call("SET SESSION wait_timeout = DEFAULT")
 _KEPT, _LOCK = "lease_limits", "lease_lock"
 """What is to be put back, or given up, when the transaction ends."""
 
@@ -109,8 +115,9 @@ class MysqlDialect(ServerDialect):
         def set_up(connection: Any, record: Any) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
-                if _is_mariadb(connection):
-                    cursor.execute(f"SET SESSION {_assignments(_limits(connection, options))}")
+                limits = _limits(connection, options)
+                limits.pop("wait_timeout", None)
+                cursor.execute(f"SET SESSION {_assignments(limits, ', SESSION ')}")
 
     def clock_expression(self) -> sa.ColumnElement[int]:
         # In UTC, as in local time one hour of the year comes twice.
@@ -123,14 +130,16 @@ class MysqlDialect(ServerDialect):
     def begin(self, connection: sa.Connection) -> None:
         driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
-            if not self.owned:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-            if not self._is_set_up(driver):
-                limits = _limits(driver, self.options)
-                kept = ", ".join(f"@lease_{name} = @@SESSION.{name}" for name in limits)
-                cursor.execute(f"SET {kept}, SESSION {_assignments(limits, ', SESSION ')}")
-                connection.info[_KEPT] = limits
-            cursor.execute("START TRANSACTION")
+            if self.owned:
+                for call in _before(driver):
+                    cursor.execute(call.text)
+                return
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            limits = _limits(driver, self.options)
+            kept = ", ".join(f"@lease_{name} = @@SESSION.{name}" for name in limits)
+            cursor.execute(f"SET {kept}, SESSION {_assignments(limits, ', SESSION ')}")
+            connection.info[_KEPT] = limits
+            cursor.execute(_BEGIN.text)
 
     def begin_schema(self, connection: sa.Connection) -> None:
         """DDL commits by itself here: the lock is the session's, and given up at the end."""
@@ -145,8 +154,8 @@ class MysqlDialect(ServerDialect):
         raise StorePassing(f"{self.place}: somebody else is making the tables")
 
     def opening(self, connection: sa.Connection) -> list[Call]:
-        if self._sends_together(connection):
-            return [_BEGIN]
+        if self._pymysql is not None:
+            return _before(connection.connection.dbapi_connection)
         self.begin(connection)
         return []
 
@@ -156,14 +165,11 @@ class MysqlDialect(ServerDialect):
         return list(self._pymysql.exchange(connection.connection.dbapi_connection, calls))
 
     def finish(self, connection: sa.Connection, calls: Sequence[Call]) -> None:
-        if self._sends_together(connection):
-            self.together(connection, [*calls, _COMMIT])
+        if self._pymysql is not None:
+            after = _after(connection.connection.dbapi_connection)
+            self.together(connection, [*calls, _COMMIT, *after])
         else:
             super().finish(connection, calls)
-
-    def _sends_together(self, connection: sa.Connection) -> bool:
-        """Do the bounds of a transaction travel with its statements? There is nothing to set."""
-        return self._pymysql is not None and self._is_set_up(connection.connection.dbapi_connection)
 
     def commit(self, connection: sa.Connection) -> None:
         self._end(connection, "COMMIT")
@@ -175,6 +181,9 @@ class MysqlDialect(ServerDialect):
         driver: Any = connection.connection.dbapi_connection
         with driver.cursor() as cursor:
             cursor.execute(how)
+            if self.owned:
+                for call in _after(driver):
+                    cursor.execute(call.text)
             if kept := connection.info.pop(_KEPT, None):
                 values = {name: f"@lease_{name}" for name in kept}
                 cursor.execute(f"SET SESSION {_assignments(values, ', SESSION ')}")
@@ -185,14 +194,9 @@ class MysqlDialect(ServerDialect):
     def _allow_time(self, connection: sa.Connection, seconds: int) -> None:
         """So long may a statement take; 0: without limit, as for those that change tables."""
         driver: Any = connection.connection.dbapi_connection
-        if self._is_set_up(driver):
+        if self.owned and _is_mariadb(driver):
             with driver.cursor() as cursor:
                 cursor.execute(f"SET SESSION max_statement_time = {seconds}")
-
-    def _is_set_up(self, driver: Any) -> bool:
-        # MySQL has no limit on transactions that stand still, only one on connections that do:
-        # that cannot be set for as long as they are in the pool.
-        return self.owned and _is_mariadb(driver)
 
     # -- guards --------------------------------------------------------------------------
 
@@ -233,12 +237,23 @@ def _is_mariadb(driver: Any) -> bool:
     return "MariaDB" in driver.get_server_info()
 
 
+def _before(driver: Any) -> list[Call]:
+    """What begins a transaction on a connection of the store's own."""
+    return [_BEGIN] if _is_mariadb(driver) else [_HURRY, _BEGIN]
+
+
+def _after(driver: Any) -> list[Call]:
+    """What is said after its end."""
+    return [] if _is_mariadb(driver) else [_REST]
+
+
 def _limits(driver: Any, options: Options) -> dict[str, Any]:
     """What a transaction may take, in seconds: for a lock, and standing still."""
     limits: dict[str, Any] = {"innodb_lock_wait_timeout": max(1, round(options.lock_timeout))}
     if _is_mariadb(driver):
-        return limits | {"idle_transaction_timeout": 2, "max_statement_time": _STATEMENT_SECONDS}
-    return limits | {"wait_timeout": 2}
+        still = {"idle_transaction_timeout": _STILL_SECONDS}
+        return limits | still | {"max_statement_time": _STATEMENT_SECONDS}
+    return limits | {"wait_timeout": _STILL_SECONDS}
 
 
 def _assignments(values: Mapping[str, Any], between: str = ", ") -> str:
