@@ -369,12 +369,12 @@ def test_a_deadlock_passes(url: sa.URL, other: sa.Connection) -> None:
 
 def waiting_for_a_lock(url: sa.URL) -> bool:
     if url.get_backend_name() == "postgresql":
-        text = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        text = "SELECT 'waits', count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     else:
-        text = "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
+        text = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     with engine.connect() as connection:
-        return bool(connection.exec_driver_sql(text).scalar_one())
+        return int(connection.exec_driver_sql(text).one()[1]) > 0
 
 
 def open_and_claim(url: str, name: str) -> None:
