@@ -16,7 +16,8 @@ class Proxy:
     """
 
     def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
+        self.target = (host, port)
+        """Where connections lead that are made from now on."""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._trigger: bytes | None = None
@@ -52,7 +53,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            server = socket.create_connection(self.target)
             self._sockets += [client, server]
             cut = threading.Event()
             self._spawn(self._requests, client, server, cut)
