@@ -61,6 +61,7 @@ class TestOnPostgresql(ServerCases):
     ) -> None:
         """And needs no more afterwards than what its comment says."""
         run(engine, "DROP ROLE IF EXISTS the_user", "CREATE ROLE the_user LOGIN")
+        run(engine, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # as it is from PostgreSQL 15
         url = postgresql_url.set(username="the_user")
         try:
             with pytest.raises(StoreError, match=r"cannot make the lease tables.*db ddl"):
