@@ -44,8 +44,7 @@ class Attempts:
 
     def make(self, work: Work) -> None:
         """Make the next attempt. ``AttemptEnded`` follows, or ``AttemptOverdue``, or both."""
-        work.attempt += 1
-        attempt, runtime = work.attempt, self._runtime
+        attempt, runtime = work.begin_attempt(), self._runtime
         overdue = AttemptOverdue(work, attempt)
         handle = runtime.alarm.at(
             runtime.clock.steady() + runtime.attempt_timeout, lambda: self._tell(overdue)
@@ -105,7 +104,7 @@ class Attempts:
             if not self._begun:
                 runtime.store.begin(self._decider.start)
                 self._begun = True
-            applied = runtime.store.apply(work.batch(sent))
+            applied = runtime.store.apply(work.batch(attempt, sent))
         except BaseException as raised:  # on this thread SystemExit is a failure like any other
             error = raised
         if began is not None:

@@ -138,7 +138,7 @@ class Line:
         if work.bug is not None:
             raise work.bug
         match message.error:
-            case None if work.probing is not None and message.applied:
+            case None if work.probing is not None and work.void:
                 self._apart(work, work.probing)
             case None:
                 self._succeed(work)
@@ -152,8 +152,7 @@ class Line:
             case StartUnknown() as error:
                 self._begin_anew(work, error)
             case error if work.probing is None:
-                # It will not pass; but was it applied? The number tells.
-                work.probing, work.attempt = error, 0
+                work.probe(error)
                 self._attempts.make(work)
             case error:
                 self._fail(work, error)
@@ -197,14 +196,14 @@ class Line:
 
     def _again(self, work: Work, error: StorePassing) -> None:
         self._decider.interrupt()
-        if work.attempt > retry.MOST:
+        if work.tries > retry.MOST:
             self._give_up(work, error)
             return
         work.pausing = True
-        runtime, attempt = self._runtime, work.attempt
-        pause = retry.delay(attempt, runtime.rng)
+        runtime = self._runtime
+        pause = retry.delay(work.tries, runtime.rng)
         runtime.figures.retries += 1
-        runtime.emit(StoreRetried(work.number, attempt, pause, error))
+        runtime.emit(StoreRetried(work.number, work.attempt, pause, error))
         instant = runtime.clock.steady() + round(pause * 1e6)
         runtime.figures.pausing = True
         runtime.alarm.at(instant, lambda: self._pause_over(work))

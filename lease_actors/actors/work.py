@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from lease_actors.clock import Clock
 from lease_actors.core.batch import Decided, decide_batch, needs
 from lease_actors.core.decide import Context
 from lease_actors.core.model import Instant, Key, LeaseState, Micros
-from lease_actors.stores.base import Batch, Changes
+from lease_actors.stores.base import Batch, Changes, StorePassing
 
 MOST = 256
 """So many operations at most in one transaction."""
@@ -63,6 +64,8 @@ class Work:
         self.number = number
         self.replies = replies
         self.attempt = 0
+        self.tries = 0
+        """The attempts since the last failure of another kind: so often was this one tried."""
         self.pausing = False
         """The last attempt is known to have failed, or was left behind; the next is to come."""
         self.verdict: Verdict | None = None
@@ -70,23 +73,42 @@ class Work:
         self.probing: BaseException | None = None
         """Why it failed, once that will not pass: the attempts from then on only find out
         whether an earlier one was applied, and decide nothing new."""
+        self.void = False
+        """One of those has decided: none of the earlier ones was applied, or will be."""
         self._decider = decider
+        self._lock = threading.Lock()
 
-    def batch(self, sent: int) -> Batch:
-        """The transaction of one attempt, sent at that steady instant."""
+    def begin_attempt(self) -> int:
+        """The number of the next attempt. Numbers never come again, or what is told of an old
+        attempt could be taken for news of this one; and from now on no older attempt decides."""
+        with self._lock:
+            self.attempt += 1
+            self.tries += 1
+            return self.attempt
+
+    def probe(self, error: BaseException) -> None:
+        """It will not pass; but was it applied? The number tells."""
+        self.probing, self.tries = error, 0
+
+    def batch(self, attempt: int, sent: int) -> Batch:
+        """The transaction of that attempt, sent at that steady instant."""
         replies = () if self.probing else self.replies
         operations = [r.operation for r in replies if r.operation is not None]
 
         def decide(states: Mapping[Key, LeaseState], now: Instant) -> Changes:
-            return self._decide(states, now, sent)
+            return self._decide(attempt, states, now, sent)
 
         return Batch(self._decider.start, self.number, needs(operations), decide)
 
-    def _decide(self, states: Mapping[Key, LeaseState], now: Instant, sent: int) -> Changes:
-        # Attempts decide under the lock on their start's row, one after the other, and one that
-        # decides proves that those before it were not applied. So the last verdict is the one
-        # that stands, even if an attempt left behind as hanging comes to decide after all.
+    def _decide(
+        self, attempt: int, states: Mapping[Key, LeaseState], now: Instant, sent: int
+    ) -> Changes:
+        # Attempts decide in the order of their numbers, and one that decides has found that those
+        # before it were not applied: so the last verdict is the one that stands. It is not enough
+        # that each holds the lock on their start's row: a server may have ended the transaction of one
+        # whose rows were long on the way, and it does not know that yet.
         if self.probing:
+            self._conclude(attempt, None)
             return Changes(())
         try:
             # Whoever has left is dropped here, where it is certain that no earlier attempt counts.
@@ -99,8 +121,15 @@ class Work:
             self.bug = error
             raise
         read_at = self._decider.clock.steady()
-        self.verdict = Verdict(replies, decided, now, sent, read_at, unseen)
+        self._conclude(attempt, Verdict(replies, decided, now, sent, read_at, unseen))
         return Changes(decided.changed, decided.absent, decided.notices, decided.ended)
+
+    def _conclude(self, attempt: int, verdict: Verdict | None) -> None:
+        """What it comes to, if it is applied now; None: to nothing."""
+        with self._lock:
+            if attempt != self.attempt:
+                raise StorePassing("the attempt was left behind before it had decided")
+            self.verdict, self.void = verdict, verdict is None
 
 
 def _without(all: Sequence[Reply[Any]], some: Sequence[Reply[Any]]) -> Sequence[Reply[Any]]:

@@ -244,3 +244,30 @@ class HangAfterCommit(Hang):
         self._released.wait(PATIENCE)
         self.ended.set()
         return applied
+
+
+class HangAfterReading(Hang):
+    """What it has read is long on the way, and meanwhile the server ends the transaction: released,
+    it decides on that, and cannot commit."""
+
+    def __call__(self, apply: Apply, batch: Batch) -> bool:
+        read: list[Any] = []
+
+        def decide(states: Any, now: int) -> Any:
+            read.extend((states, now))
+            raise _Ended
+
+        try:
+            apply(replace(batch, decide=decide))
+        except _Ended:
+            self.began.set()
+        self._released.wait(PATIENCE)
+        try:
+            batch.decide(*read)
+        finally:
+            self.ended.set()
+        raise StorePassing("the transaction had been ended")
+
+
+class _Ended(Exception):
+    """The server has ended the transaction."""
