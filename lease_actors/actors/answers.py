@@ -100,6 +100,8 @@ class Answers:
                 self._grant(reply, tenure, pinned, verdict, new=not extended)
             case Queued():
                 self._park(reply)
+            case Standing() | Pending() if reply.is_settled:
+                pass  # its caller left while it was on its way, and that was heard of before this
             case Standing(tenure):
                 self.watches.add_end(reply, self._key(reply), tenure.term)
                 reply.block()
@@ -121,6 +123,7 @@ class Answers:
         since = verdict.sent if reply.blocked else reply.began
         if reply.blocked:
             self.watches.remove_claim(op)
+            self._asked_again.discard(reply)  # it may be in the line, and is answered already
         until = since + tenure.expiry - verdict.now
         if reply.settle(Attribution(op.key, tenure, pinned, since, until, new)):
             self._answered.add((op.key, tenure.term))
@@ -241,12 +244,15 @@ class Answers:
             # snapshot is only older. Asked again, it queues once more, or nothing changes.
             for reply in self.watches.claims_on(state.key):
                 self._ask_again(reply)
+        if state.tenure is not None and state.tenure.ending is not None:
+            self.watches.look_soon(state.key, now)
+            return
         instant = due(state)
         if (instant is None or now < instant) and (state.tenure or state.offer):
             self._meet(state)
             if instant is not None:
                 self.watches.look_by(state.key, instant)
-        elif state.key in self.watches and (state.tenure is None or not state.tenure.ending):
+        elif state.key in self.watches:
             self.look(state.key)  # it is free, or over, and somebody waits for it
 
     def look(self, key: Key) -> None:

@@ -261,8 +261,9 @@ class Line:
         self._between()
 
     def _can_begin_anew(self) -> bool:
-        """Nobody waits under the old start; and it is not one that was just drawn."""
-        return self._known and not self.answers.watches.any()
+        """No claim is queued under the old start; and it is not one that was just drawn. Who waits
+        for an end does so under no start."""
+        return self._known and not self.answers.watches.claims
 
     def _draw_start(self) -> None:
         self._known = False

@@ -114,10 +114,6 @@ class Watches:
         """One of the leases that somebody waits for."""
         return next(iter(self._watches), None)
 
-    def any(self) -> bool:
-        """Does anybody wait here?"""
-        return bool(self._watches)
-
     def all(self) -> Iterator[Reply[Any]]:
         """Everybody."""
         for watch in list(self._watches.values()):
@@ -147,6 +143,12 @@ class Watches:
         if watch is not None and (watch.due is None or instant < watch.due):
             watch.due = instant
             self._note(instant, key)
+
+    def look_soon(self, key: Key, now: Instant) -> None:
+        """Only a guard keeps it, and may end at any moment: it is looked at from now on."""
+        watch = self._watches.get(key)
+        if watch is not None and (watch.due is None or watch.due > now + _LAST_LOOK):
+            self.look_by(key, now + _FIRST_LOOK)
 
     def next_due(self) -> Instant | None:
         """The nearest instant at which one of them must be looked at."""

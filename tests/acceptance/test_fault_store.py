@@ -223,6 +223,39 @@ def test_a_start_that_was_forgotten_is_begun_anew(store: FaultyStore, clock: Fak
         assert manager.claimer("ns").claim("other", "me", 60).term == 1
 
 
+def test_a_start_lost_while_only_an_end_is_waited_for_concerns_nobody(
+    store: FaultyStore, clock: FakeClock
+) -> None:
+    with managing(store, clock) as manager:
+        claimer, revoker = manager.claimer("ns"), manager.revoker("ns")
+        claimer.claim("app", "me", 60)
+        started = threading.Event()
+        waiting = Calling(claimer.wait_until_expired, "app", started=started)
+        assert started.wait(PATIENCE)
+        store.then(start_lost)
+        assert claimer.claim("other", "me", 60).term == 1
+        revoker.revoke("app", "me")
+        waiting.outcome()
+
+
+def test_a_wait_that_is_left_while_it_is_being_registered_leaves_nothing(
+    store: FaultyStore, clock: FakeClock
+) -> None:
+    with managing(store, clock) as manager, HangAfterCommit() as slow:
+        claimer, cancel = manager.claimer("ns"), threading.Event()
+        claimer.claim("app", "me", 60)
+        store.then(slow)
+        waiting = Calling(claimer.wait_until_expired, "app", cancel=cancel)
+        assert slow.began.wait(PATIENCE)
+        cancel.set()
+        with pytest.raises(WaitCancelled):
+            waiting.outcome()
+        pass_manager(manager)
+        slow.release()
+        claimer.claim("other", "me", 60)
+        assert manager.report()["waits"] == 0
+
+
 def test_a_start_lost_while_claims_are_blocked_lets_nobody_infer_anything(
     store: FaultyStore, clock: FakeClock
 ) -> None:

@@ -6,7 +6,7 @@ import pytest
 from guard.desks import LONG, NS, SERVERS, Desk
 from support.managers import Calling, until
 
-from lease_actors import ClaimDenied, LeaseTimeout, NotHeld
+from lease_actors import ClaimDenied, LeaseTimeout, Manager, NotHeld
 
 pytestmark = pytest.mark.parametrize("desk", SERVERS, indirect=True)
 
@@ -71,6 +71,21 @@ def test_a_hold_ends_inside_its_own_guarded_transaction(desk: Desk) -> None:
         transaction.commit()
     assert next_one.outcome().term == 2
     assert desk.written() == ["alice"]
+
+
+def test_who_waits_at_another_manager_has_it_when_the_hold_has_ended_and_then_the_guard(
+    desk: Desk,
+) -> None:
+    url = desk.user.url.render_as_string(hide_password=False)
+    with Manager.open(url) as other, desk.user.connect() as connection:
+        with desk.claimer.hold("db", "alice", LONG) as lease:
+            transaction = connection.begin()
+            lease.guard(connection)
+            next_one = Calling(other.claimer(NS).claim, "db", "bob", LONG, wait=None)
+            until(lambda: len(other.reader(NS).waiting("db")) == 1, "the queue")
+        assert next_one.is_alive()
+        transaction.commit()
+        assert next_one.outcome().term == 2
 
 
 def test_the_mark_outlives_the_manager_that_made_it(desk: Desk) -> None:
