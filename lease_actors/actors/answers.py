@@ -53,10 +53,13 @@ class Attribution(NamedTuple):
     new: bool
     """Not an extension."""
 
-    @property
-    def give_back(self) -> Release:
-        """The release of exactly this term, if nobody has extended it since."""
-        return _give_back(self.key, self.tenure)
+
+class _Held(NamedTuple):
+    """What was attributed here: the term, until when (steady), and to how many claims."""
+
+    term: int
+    until: int
+    claims: int
 
 
 class Answers:
@@ -70,9 +73,7 @@ class Answers:
         """Steady time minus store time, as the last batch saw it."""
         self._asked_again: set[Reply[Any]] = set()
         self._looking: set[Key] = set()
-        self._held: dict[Key, tuple[int, int]] = {}
-        self._answered: set[tuple[Key, int]] = set()
-        self._unclaimed: list[tuple[Key, Tenure]] = []
+        self._held: dict[Key, _Held] = {}
 
     # -- a batch was committed -----------------------------------------------------------
 
@@ -83,7 +84,6 @@ class Answers:
             self._answer(reply, decision, verdict)
             for effect in decision.effects:
                 self._effect(effect, reply, verdict, start)
-        self._return_unclaimed()
         for key, state in verdict.decided.states.items():
             if key in self.watches:
                 self._follow(state, verdict.now)
@@ -126,20 +126,22 @@ class Answers:
             self._asked_again.discard(reply)  # it may be in the line, and is answered already
         until = since + tenure.expiry - verdict.now
         if reply.settle(Attribution(op.key, tenure, pinned, since, until, new)):
-            self._answered.add((op.key, tenure.term))
-            if self._runtime.hooks:
-                self._held[op.key] = (tenure.term, until)
-                if new:
-                    waited = (verdict.read_at - reply.began) / 1e6 if reply.blocked else None
-                    self._runtime.emit(TenureBegan(op.key, tenure.holder, tenure.term, waited))
+            held = self._held.get(op.key)
+            others = held.claims if held is not None and held.term == tenure.term else 0
+            self._held[op.key] = _Held(tenure.term, until, others + 1)
+            if new and self._runtime.hooks:
+                waited = (verdict.read_at - reply.began) / 1e6 if reply.blocked else None
+                self._runtime.emit(TenureBegan(op.key, tenure.holder, tenure.term, waited))
         elif new:
-            self._unclaimed.append((op.key, tenure))
+            self._release(op.key, tenure)
 
     def _renewed(self, reply: Reply[Any], verdict: Verdict) -> None:
         op = reply.operation
         assert isinstance(op, Renew)
-        if self._runtime.hooks and op.key in self._held:
-            self._held[op.key] = (op.term, verdict.sent + op.duration // _MICROSECOND)
+        held = self._held.get(op.key)
+        if held is not None and held.term == op.term:
+            until = verdict.sent + op.duration // _MICROSECOND
+            self._held[op.key] = held._replace(until=until)
         reply.settle(verdict.sent)
 
     def _park(self, reply: Reply[Any]) -> None:
@@ -160,8 +162,8 @@ class Answers:
                     self._hand_to(key, tenure, pinned, claim, verdict)
             case Ended(key, tenure, how, _):
                 self._runtime.ended(effect)
+                self._held.pop(key, None)
                 if self._runtime.hooks:
-                    self._held.pop(key, None)
                     self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))
             case LookAgain(key):
                 self.look(key)
@@ -171,20 +173,30 @@ class Answers:
     ) -> None:
         reply = self.watches.claim(claim)
         if reply is None:  # a claim whose caller has left; its cancellation came too late
-            self._unclaimed.append((key, tenure))
+            self._release(key, tenure)
         else:
             self._grant(reply, tenure, pinned, verdict, new=True)
 
-    def _return_unclaimed(self) -> None:
-        """What was attributed to somebody who had left goes on to the next, and goes first.
+    # -- what was attributed to somebody who has left ------------------------------------
 
-        Unless another claim of that holder has been answered with the same term.
-        """
-        for key, tenure in self._unclaimed:
-            if (key, tenure.term) not in self._answered:
-                self._post(Reply(_give_back(key, tenure)), True)
-        self._unclaimed.clear()
-        self._answered.clear()
+    def left(self, attribution: Attribution) -> None:
+        """Its caller was answered, and left before it could see the lease."""
+        key, tenure = attribution.key, attribution.tenure
+        held = self._held.get(key)
+        if held is not None and held.term == tenure.term:
+            self._held[key] = held._replace(claims=held.claims - 1)
+        self._release(key, tenure)
+
+    def _release(self, key: Key, tenure: Tenure) -> None:
+        # Before all that waits: a claim of that holder that came later begins a term of its own.
+        release = Release(key, tenure.holder, tenure.term, "handed over", untouched=tenure.expiry)
+        self._post(Reply(release), True)
+
+    def is_wanted(self, operation: Release) -> bool:
+        """A tenure is not given back that another claim has been answered with."""
+        held = self._held.get(operation.key)
+        answered = held is not None and held.term == operation.term and held.claims > 0
+        return operation.untouched is None or not answered
 
     def _follow(self, state: LeaseState, now: Instant) -> None:
         """Somebody waits here for this lease: whom does its present state concern?"""
@@ -268,7 +280,7 @@ class Answers:
         for reply, decision in zip(verdict.replies, verdict.decided.decisions, strict=True):
             outcome = decision.outcome
             if isinstance(outcome, Granted) and not outcome.extended and not reply.blocked:
-                self._post(Reply(_give_back(self._key(reply), outcome.tenure)), False)
+                self._release(self._key(reply), outcome.tenure)
             for effect in decision.effects:
                 if isinstance(effect, Began) and effect.claim is not None:
                     parked = self.watches.claim(effect.claim)
@@ -312,7 +324,7 @@ class Answers:
     def drop_overdue(self) -> None:
         """Forget, in that figure, what has run out."""
         now = self._runtime.clock.steady()
-        for key in [k for k, (_, until) in self._held.items() if until <= now]:
+        for key in [k for k, held in self._held.items() if held.until <= now]:
             del self._held[key]
 
     def _store_now(self) -> Instant:
@@ -322,7 +334,3 @@ class Answers:
     def _key(reply: Reply[Any]) -> Key:
         assert reply.key is not None
         return reply.key
-
-
-def _give_back(key: Key, tenure: Tenure) -> Release:
-    return Release(key, tenure.holder, tenure.term, "handed over", untouched=tenure.expiry)

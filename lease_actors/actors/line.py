@@ -20,7 +20,7 @@ from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.work import MOST, Decider, Work
 from lease_actors.clock import give_way
 from lease_actors.core.model import ClaimId
-from lease_actors.core.operations import Cancel, Claim
+from lease_actors.core.operations import Cancel, Claim, Release
 from lease_actors.observability.events import StoreRetried
 from lease_actors.stores.base import StartUnknown, StorePassing
 
@@ -114,6 +114,9 @@ class Line:
         while self._pending and len(replies) < most:
             reply = self._pending.popleft()
             if reply.is_settled:  # its caller has gone: nobody wants it any more
+                continue
+            op = reply.operation
+            if isinstance(op, Release) and not self.answers.is_wanted(op):
                 continue
             self._name(reply)
             if not self._aside or not self._aside.join(reply):

@@ -117,7 +117,7 @@ class ManagerActor(LeaseActor):
             case Withdrawn(reply):
                 self._withdraw(reply)
             case GiveBack(attribution):
-                self._line.post(Reply(attribution.give_back))
+                self._answers.left(attribution)
             case Errands(replies):
                 for reply in replies:
                     self._line.post(reply)
