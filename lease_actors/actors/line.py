@@ -297,10 +297,11 @@ class Line:
 
     # -- besides ---------------------------------------------------------------------------
 
-    def chore(self, job: Callable[[], None]) -> None:
-        """Something for the store between two batches; not while one is on its way."""
+    def chore(self, job: Callable[[], None]) -> bool:
+        """Something for the store between two batches; False, and not done, if one is on its way."""
         if self._current is None:
             self._attempts.chore(job)
+        return self._current is None
 
     def leave(self) -> None:
         """The manager stops: what fails now is not tried for ever."""

@@ -25,6 +25,8 @@ from lease_actors.core.operations import Cancel, Claim
 from lease_actors.errors import ManagerStopped
 from lease_actors.observability.events import Gauges, Ticked
 
+_MUCH = 100
+"""So many rows that one pruning removes."""
 _PATIENCE = 5.0
 """Seconds that closing the store may take."""
 
@@ -55,6 +57,11 @@ class Errands:
     """Operations of the manager's own: renewals and releases of what it keeps."""
 
     replies: Sequence[Reply[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class PruneMore:
+    """There was much to prune, so there may be more: it does not wait for the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,9 @@ class ManagerActor(LeaseActor):
                 self._answers.called(notices)
             case Unseen():
                 self._line.unreached()
+            case PruneMore():
+                self._pruned_at -= self._runtime.max_sleep
+                self._prune()
             case Stop():
                 self._begin_stop()
             case Emptied():
@@ -155,6 +165,7 @@ class ManagerActor(LeaseActor):
         self._schedule()
         self._gauge()
         self._follow()
+        self._prune()
         self._finish_if_done()
 
     # -- ticks ---------------------------------------------------------------------------
@@ -182,20 +193,21 @@ class ManagerActor(LeaseActor):
             self._lookout.follow(came, went)
 
     def _prune(self) -> None:
-        """Once every max_sleep, if nothing else is to be done."""
+        """Once every max_sleep, between two batches: a manager that is never idle prunes, too."""
+        now = self._runtime.clock.steady()
+        if now - self._pruned_at >= self._runtime.max_sleep and self._line.chore(self._pruning):
+            self._pruned_at = now
+
+    def _pruning(self) -> None:
+        """On the transactor's thread."""
         runtime = self._runtime
-        now = runtime.clock.steady()
-        if now - self._pruned_at < runtime.max_sleep or self._line.busy:
-            return
-        self._pruned_at = now
-
-        def job() -> None:
-            try:
-                runtime.store.prune(runtime.idle_for)
-            except Exception as error:  # the next time will do
-                runtime.log.debug("pruning failed: %s", error, extra={"action": "prune"})
-
-        self._line.chore(job)
+        try:
+            gone = runtime.store.prune(runtime.idle_for)
+        except Exception as error:  # the next time will do
+            runtime.log.debug("pruning failed: %s", error, extra={"action": "prune"})
+        else:
+            if gone >= _MUCH:
+                tell(self.actor_ref, PruneMore())
 
     def _gauge(self) -> None:
         watches, figures = self._answers.watches, self._runtime.figures

@@ -182,6 +182,8 @@ class WatchedStore(Store):
         self.applied: list[int] = []
         """How many leases each transaction touched."""
         self.pruned = 0
+        self.gone: list[int] = []
+        """What the next prunings say."""
         self.failure: Exception | None = None
         self.read_failure: Exception | None = None
 
@@ -206,7 +208,8 @@ class WatchedStore(Store):
 
     def prune(self, idle_for: Micros, limit: int = 1000) -> int:
         self.pruned += 1
-        return self.store.prune(idle_for, limit)
+        gone = self.store.prune(idle_for, limit)
+        return self.gone.pop(0) if self.gone else gone
 
     def __getattribute__(self, name: str) -> Any:
         # All else is the other store's: not what this class inherits from the protocol.

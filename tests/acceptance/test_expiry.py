@@ -19,6 +19,7 @@ from acceptance.support import (
     pass_time,
     settle,
 )
+from support.managers import until
 
 from lease_actors import MAX_SLEEP, Claim, Claimer, Manager, Store
 from lease_actors.testing import FakeClock
@@ -163,6 +164,34 @@ def test_manager_looks_every_max_sleep_however_far_the_next_expiry(
         look(manager)
         settle(manager)
         assert watched.pruned == rounds
+
+
+def test_a_manager_that_is_never_idle_prunes_between_two_batches(
+    open_manager: OpenManager, watched: WatchedStore, clock: FakeClock
+) -> None:
+    manager = open_manager(store=watched, max_sleep=2)
+    claimer = manager.claimer(NS)
+    watched.way_in.close()
+    one = claimer.claim_future("one", "app-1", 600)
+    clock.advance(2)
+    look(manager)
+    other = claimer.claim_future("other", "app-1", 600)
+    watched.way_in.open()
+    assert [future.get(timeout=PATIENCE).term for future in (one, other)] == [1, 1]
+    until(lambda: watched.pruned == 1, "the pruning")
+
+
+def test_where_much_is_pruned_it_goes_on_until_little_is_left(
+    open_manager: OpenManager, watched: WatchedStore, clock: FakeClock
+) -> None:
+    manager = open_manager(store=watched, max_sleep=60)
+    watched.gone = [300, 100, 99]
+    clock.advance(60)
+    look(manager)
+    until(lambda: watched.pruned == 3, "three prunings")
+    clock.advance(59)
+    settle(manager)
+    assert watched.pruned == 3
 
 
 # -- what it costs -----------------------------------------------------------------------
