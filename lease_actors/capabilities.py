@@ -50,7 +50,7 @@ class _Capability:
         return Key(self._namespace, self._model_uuid, lease)
 
     def _ask(self, operation: Operation, patience: int | None = None) -> Any:
-        return self._door.await_(self._door.send(Reply, operation, patience=patience))
+        return self._door.ask(self._door.reply(Reply, operation, patience=patience))
 
 
 class Claimer(_Capability):
@@ -82,16 +82,20 @@ class Claimer(_Capability):
         An exception that ends the call from outside (Ctrl-C) withdraws the claim.
         Source: SEMANTICS, "Claim".
         """
-        reply = self._send(lease, holder, duration, wait)
-        result: Lease = self._door.await_(reply)
+        result: Lease = self._door.ask(self._claim(lease, holder, duration, wait))
         return result
 
     def claim_future(
         self, lease: str, holder: str, duration: Duration, *, wait: Duration | None = None
     ) -> ClaimFuture:
         """The claim as a future: returns at once; everything that goes wrong comes out of it."""
-        reply = self._send(lease, holder, duration, wait)
-        self._door.keep_deadlines(reply)
+        try:
+            reply = self._claim(lease, holder, duration, wait)
+        except NotValid as error:
+            reply = ClaimFuture(claim_of(self._key(lease), holder, duration))
+            reply.fail(error)
+        else:
+            self._door.post(reply)
         return reply
 
     def hold(
@@ -118,7 +122,7 @@ class Claimer(_Capability):
                     f"cannot hold lease {lease!r} for holder {holder!r}:"
                     f" {name}={callback!r} cannot be called"
                 )
-        claim = partial(self._send, lease, holder, duration)
+        claim = partial(self._claim, lease, holder, duration)
         key = self._key(lease)
         return Hold(self._door, self._keeping, claim, key, holder, wait, on_lost, on_endangered)
 
@@ -137,38 +141,33 @@ class Claimer(_Capability):
         """
         operation = Wait(self._key(lease))
         wait = _wait_of(timeout, operation)
-        reply = self._door.send(_EndOfTenure, operation, wait=wait, started=started)
-        if cancel is not None:
+        reply = self._door.reply(_EndOfTenure, operation, wait=wait, started=started)
+        if cancel is None:
+            self._door.ask(reply)
+        else:
             self._watch(reply, cancel)
-        self._door.await_(reply)
 
     def _watch(self, reply: _EndOfTenure, cancel: threading.Event) -> None:
         error = WaitCancelled(f"cannot {reply.what}: it was cancelled", key=reply.key)
-        self._door.keep_deadlines(reply)  # this thread looks after the event meanwhile
         try:
-            while not cancel.is_set():
-                if reply.signal.wait(_CANCEL_POLL):
-                    return
+            self._door.post(reply)  # this thread looks after the event meanwhile
+            while not (cancel.is_set() or reply.signal.wait(_CANCEL_POLL)):
+                pass
+            reply.withdraw(error)  # unless it is settled
+            reply.get()
         except BaseException as cause:
             self._door.abandon(reply, cause)
             raise
-        reply.withdraw(error)
 
-    def _send(
+    def _claim(
         self, lease: str, holder: str, duration: Duration, wait: Duration | None
     ) -> ClaimFuture:
+        """A claim that is not on its way yet."""
         operation = claim_of(self._key(lease), holder, duration)
-        reply: ClaimFuture
-        try:
-            limit = _wait_of(wait, operation)
-        except NotValid as error:
-            reply = ClaimFuture(operation)
-            reply.fail(error)
-            return reply
+        limit = _wait_of(wait, operation)
         if limit != 0:  # it may be queued
             operation = replace(operation, claim=self._new_id())
-        reply = self._door.send(ClaimFuture, operation, wait=limit, door=self._door)
-        return reply
+        return self._door.reply(ClaimFuture, operation, wait=limit, door=self._door)
 
 
 class _EndOfTenure(Reply[None]):
@@ -202,7 +201,7 @@ class Token:
         Asks the manager, in line with every other operation. Raises ``NotValid`` for the lease
         first, then for the holder.
         """
-        self._door.await_(self._door.send(Reply, self._operation))
+        self._door.ask(self._door.reply(Reply, self._operation))
 
 
 class Checker(_Capability):

@@ -167,13 +167,14 @@ class Hold:
         while True:
             self._keeping.claiming(entry)
             reply = self._claim(wait)
-            attribution = self._answer(reply)
             try:
+                attribution = self._answer(reply)
                 assert isinstance(reply.operation, Claim)
                 duration = micros(reply.operation.duration)
                 share = self._keeping.keep(entry, attribution, duration)
             except BaseException as error:
-                self._door.abandon(reply, error)
+                if entry.share is None:  # else that is left
+                    self._door.abandon(reply, error)
                 raise
             if share is not None:
                 self._share = share
@@ -181,7 +182,10 @@ class Hold:
             wait = self._left(began)
 
     def _answer(self, reply: ClaimFuture) -> Attribution:
-        self._door.await_(reply)
+        self._door.send(reply)
+        self._door.wait(reply)
+        if reply.error is not None:
+            raise reply.error
         value: Any = reply.value
         assert isinstance(value, Attribution)
         return value

@@ -109,10 +109,10 @@ class Manager:
         reply: Reply[Any]
         if isinstance(operation, Claim):
             claim = claim_of(operation.key, operation.holder, operation.duration)
-            reply = door.send(ClaimFuture, claim, door=door)
+            reply = door.reply(ClaimFuture, claim, door=door)
         else:
-            reply = door.send(Reply, operation)
-        door.keep_deadlines(reply)
+            reply = door.reply(Reply, operation)
+        door.post(reply)
         return reply
 
     # -- what it is doing ----------------------------------------------------------------

@@ -53,7 +53,7 @@ class Door:
         self._manager = manager
         self._pid = os.getpid()
 
-    def send(
+    def reply(
         self,
         kind: type[R],
         operation: Operation,
@@ -62,35 +62,42 @@ class Door:
         patience: int | None = None,
         **fields: Any,
     ) -> R:
-        """Send the operation on its way; its reply, which settles in any case.
+        """A reply to that operation, which is not on its way yet: whoever sends it has it in hand
+        before, and can abandon it whatever happens meanwhile.
 
         ``wait``: how long (microseconds) the caller lets itself be queued; ``patience``: how
         long beyond that an answer may take.
         """
-        began = self.clock.steady()
-        reply = kind(
+        return kind(
             operation,
-            began=began,
+            began=self.clock.steady(),
             wait=wait,
             patience=self._patience if patience is None else patience,
-            call=self._began(operation, began) if self._hooks else None,
             settled=self._settled,
             withdrawn=self._withdrawn,
             **fields,
         )
-        self._enter(reply, self._secretary_of(operation.key.namespace))
-        return reply
 
-    def admit(self, kind: type[R], operation: Operation) -> R:
-        """A reply that the caller will have settled itself, past secretary and manager."""
-        reply = kind(
-            operation,
-            began=self.clock.steady(),
-            patience=self._patience,
-            settled=self._settled,
-        )
+    def send(self, reply: Reply[Any]) -> None:
+        """Send its operation on its way; it settles in any case."""
+        operation = reply.operation
+        assert operation is not None
+        if self._hooks:
+            self._began(operation, reply)
+        self._enter(reply, self._secretary_of(operation.key.namespace))
+
+    def admit(self, reply: Reply[Any]) -> None:
+        """Let in a reply that the caller will have settled itself, past secretary and manager."""
         self._enter(reply, None)
-        return reply
+
+    def post(self, reply: Reply[Any]) -> None:
+        """Send it, and let the alarm keep its deadlines: for those on whom no thread may wait."""
+        try:
+            self.send(reply)
+            self.keep_deadlines(reply)
+        except BaseException as error:  # nobody has the future
+            self.abandon(reply, error)
+            raise
 
     def _enter(self, reply: Reply[Any], inbox: pykka.ActorRef[Any] | None) -> None:
         if self._pid != os.getpid():
@@ -100,24 +107,26 @@ class Door:
             self._gate.enter(inbox, reply)
 
     def keep_deadlines(self, reply: Reply[Any]) -> None:
-        """Let the alarm end the reply in time: for those on whom no thread may be waiting."""
+        """Let the alarm end the reply in time."""
         instant = reply.lapse(self.clock.steady())
         if instant is not None:
             reply.deadline = self._alarm.at(instant, lambda: self.keep_deadlines(reply))
             if reply.is_settled:  # meanwhile: whoever did that may not have seen the alarm
                 reply.deadline.cancel()
 
-    def await_(self, reply: Reply[Any]) -> Any:
-        """Wait for the answer and return it, or raise the error that it is."""
+    def ask(self, reply: Reply[Any]) -> Any:
+        """Send it, wait for the answer and return it, or raise the error that it is."""
+        # Ctrl-C may come between any two steps, from before it is in the inbox to after it was
+        # answered: so all of them are in the ``try``.
         try:
-            self._sleep(reply)
+            self.send(reply)
+            self.wait(reply)
+            return reply.get()
         except BaseException as error:
-            # Left by an exception, such as Ctrl-C: whoever settles first decides.
             self.abandon(reply, error)
             raise
-        return reply.get()
 
-    def _sleep(self, reply: Reply[Any]) -> None:
+    def wait(self, reply: Reply[Any]) -> None:
         """Return when it is settled; keep its deadlines meanwhile."""
         while not reply.is_settled:
             instant = reply.lapse(self.clock.steady())
@@ -125,19 +134,31 @@ class Door:
                 self.clock.wait(reply.signal, instant)
 
     def abandon(self, reply: Reply[Any], cause: BaseException) -> None:
-        """The caller leaves."""
+        """The caller leaves, for that reason: whoever settles first decides. Sent or not, nothing
+        of it remains.
+
+        No harm is done if it was not on its way, or if ``cause`` is its answer.
+        """
+        if cause is reply.error:
+            return
         error = WaitCancelled(f"cannot {reply.what}: its caller left", key=reply.key)
         error.__cause__ = cause
-        if not reply.withdraw(error):  # it was answered, but nobody will see the answer
-            value = reply.value
-            if isinstance(value, Attribution) and value.new:
+        if reply.withdraw(error):
+            return
+        value = reply.value  # it was answered, but nobody will see the answer
+        if isinstance(value, Attribution):
+            if value.new:
                 tell(self._manager, GiveBack(value))
+        elif self._pid == os.getpid():
+            # Perhaps by this very thread, at a deadline, and the exception has cut short what
+            # follows that. Said twice, it does no harm.
+            self._gate.leave(reply)
+            self._withdrawn(reply)
 
-    def _began(self, operation: Operation, began: int) -> Call:
+    def _began(self, operation: Operation, reply: Reply[Any]) -> None:
         who = getattr(operation, "holder", None) or getattr(operation, "entity", None)
-        call = Call(operation.kind, operation.key, who or "", began)
-        self._hooks(CallBegan(call))
-        return call
+        reply.call = Call(operation.kind, operation.key, who or "", reply.began)
+        self._hooks(CallBegan(reply.call))
 
     def _settled(self, reply: Reply[Any], error: BaseException | None) -> None:
         self._gate.leave(reply)

@@ -30,17 +30,20 @@ class Reads:
 
     def read(self, key: Key, read: Callable[[Store], T]) -> T:
         """What ``read`` returns. Raises ``StoreError``, ``LeaseTimeout``, ``ManagerStopped``."""
-        reply: Reply[T] = self._door.admit(Reply, Read(key))
-        if reply.is_settled:
-            return reply.get()
-        transactor = self._get()
-        transactor.submit(lambda: _settle(reply, read, self._store))
+        reply: Reply[T] = self._door.reply(Reply, Read(key))
+        transactor: Transactor | None = None
         try:
-            result: T = self._door.await_(reply)
-        except LeaseTimeout:
-            self._leave_behind(transactor)
+            self._door.admit(reply)
+            if not reply.is_settled:
+                transactor = self._get()
+                transactor.submit(lambda: _settle(reply, read, self._store))
+                self._door.wait(reply)
+            return reply.get()
+        except BaseException as error:
+            self._door.abandon(reply, error)
+            if isinstance(error, LeaseTimeout):
+                self._leave_behind(transactor)
             raise
-        return result
 
     def close(self) -> None:
         """Read nothing more."""
@@ -62,9 +65,9 @@ class Reads:
                     self._transactor.close()
             return self._transactor
 
-    def _leave_behind(self, transactor: Transactor) -> None:
+    def _leave_behind(self, transactor: Transactor | None) -> None:
         with self._lock:
-            if self._transactor is transactor:
+            if transactor is not None and self._transactor is transactor:
                 transactor.close()
                 self._transactor = None
 
