@@ -83,7 +83,9 @@ class Kept:
 
     @property
     def endangered_at(self) -> int:
-        return self.sent + 2 * self.duration // 3
+        # A longer hold that came to share it, after a claim that took long, has its duration
+        # counted from long ago: the deadline may come first.
+        return min(self.sent + 2 * self.duration // 3, self.deadline)
 
 
 @dataclass(slots=True, eq=False)

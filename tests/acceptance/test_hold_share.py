@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from acceptance.conftest import OpenManager, Run
@@ -232,3 +233,32 @@ def test_a_release_that_is_tried_for_long_ends_no_later_claim_of_that_holder(
         assert call.outcome().term == 2
         settle(manager)
         manager.checker(NS).token("app", "me").check()
+
+
+def test_a_longer_hold_whose_claim_took_long_is_lost_at_its_deadline(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty, story = FaultyStore(), Story()
+    with managing(faulty, clock, attempt_timeout=3600) as manager:
+        claimer, keeping = manager.claimer(NS), manager._crew.keeping
+        keep = keeping.keep
+
+        def late(*args: Any) -> Any:
+            for _ in range(12):  # the first is renewed meanwhile
+                clock.advance(1)
+            return keep(*args)
+
+        with pytest.raises(LeaseLost), claimer.hold("app", "me", 3):
+            monkeypatch.setattr(keeping, "keep", late)
+            with claimer.hold("app", "me", 30, on_lost=story.tell) as held:
+                faulty.always(passing)
+                clock.advance(held.remaining().total_seconds() - 0.000001)
+                held.check()
+                clock.advance(0.000001)
+                assert held.lost.wait(PATIENCE)
+                with pytest.raises(LeaseLost) as raised:
+                    held.check()
+                assert raised.value.reason == "expired"
+                assert story.of(1) == ["expired"]
+                faulty.always(None)
+                advance_until(clock, lambda: not keeping._releases)
