@@ -12,6 +12,7 @@ from lease_actors.actors.base import Gone, LeaseActor
 from lease_actors.actors.callbacks import Callbacks
 from lease_actors.actors.keeping import Keeping
 from lease_actors.actors.kept import Kept, Renewal
+from lease_actors.actors.losing import lost
 from lease_actors.actors.mailbox import Mailbox
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
@@ -120,6 +121,8 @@ class KeeperActor(LeaseActor):
             if _is_current(entry) and kept.renewal is None:
                 kept.renewal = Renewal(kept, now, self._answered)
                 renewals.append(kept.renewal)
+                if not kept.alive:  # meanwhile, by a thread that saw no renewal to stop
+                    kept.renewal.fail(lost(kept, "unknown"))
         if renewals:
             self._on_its_way += len(renewals)
             self._errands(renewals)

@@ -26,6 +26,7 @@ from lease_actors import (
     Store,
     WaitTimeout,
 )
+from lease_actors.actors import keeper
 from lease_actors.testing import FakeClock
 
 
@@ -429,4 +430,23 @@ def test_a_store_that_hangs_keeps_no_block_from_ending(
         leave(held)
     watched.way_in.open()
     settle(manager)
+    assert manager.reader(NS).leases() == {}
+
+
+def test_a_renewal_that_is_being_made_at_the_release_does_not_extend_the_lease(
+    manager: Manager, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with manager.claimer(NS).hold("app", "me", 30) as held:
+
+        class Overtaken(keeper.Renewal):
+            def __init__(self, *args: Any) -> None:
+                held.release(at=store_time(clock) + us(10))
+                super().__init__(*args)
+
+        monkeypatch.setattr(keeper, "Renewal", Overtaken)
+        clock.advance(10)
+    settle(manager)
+    clock.advance(9.999999)
+    assert manager.reader(NS).leases() == {"app": "me"}
+    clock.advance(0.000001)
     assert manager.reader(NS).leases() == {}
