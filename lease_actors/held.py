@@ -153,14 +153,17 @@ class Hold:
         entry = Entry(self._on_lost, self._on_endangered)
         try:
             self._keeping.enter(entry, self._key, self._holder)
-            return self._begin(entry)
+            held = self._begin(entry)
+            self._keeping.entered(entry)
+            return held
         except BaseException:  # whatever it has by now, no block will end it
             self._share = None
-            if entry.share is not None:
-                _leave(self._keeping, entry.share)
+            try:
+                if entry.share is not None:
+                    _leave(self._keeping, entry.share)
+            finally:
+                self._keeping.entered(entry)
             raise
-        finally:
-            self._keeping.entered(entry)
 
     def _begin(self, entry: Entry) -> HeldLease:
         began, wait = self._door.clock.steady(), self._wait
@@ -212,9 +215,14 @@ class Hold:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        share, self._share = self._share, None
+        share = self._share
         assert share is not None
-        _leave(self._keeping, share)
+        try:
+            _leave(self._keeping, share)
+        except BaseException:  # Ctrl-C just here: the block has ended all the same
+            self._keeping.leave(share)
+            raise
+        self._share = None
         lost = share.reason is not None or share.known is not None
         if lost and not share.released and error is None:
             raise error_of(share)

@@ -147,7 +147,8 @@ class Keeping:
     def leave(self, share: Share, at: Instant | None = None) -> Reply[Any] | None:
         """The block has ended; with the last of its tenure's it is released, at ``at`` or now.
 
-        Returns the release, if there is one. Twice is once.
+        Returns the release, if there is one. Twice is once; cut short by an exception, it can be
+        called again.
         """
         if self._pid != os.getpid():
             return None  # the parent's: nothing of it is touched
@@ -157,17 +158,26 @@ class Keeping:
             self._running.discard(share)
             if share.left:
                 return None
-            share.left, share.limit = True, 0
-            if not kept.alive:
-                return None
-            kept.shares.remove(share)
-            if at is not None:
-                kept.ends_at = at if kept.ends_at is None else max(kept.ends_at, at)
-            if kept.shares or kept.slot.entries:
-                return None
-            return self._finish(kept)
+            share.limit = 0
+            release = None
+            if kept.alive:
+                if share in kept.shares:
+                    kept.shares.remove(share)
+                if at is not None:
+                    kept.ends_at = at if kept.ends_at is None else max(kept.ends_at, at)
+                if not kept.shares and not kept.slot.entries:
+                    release = self._finish(kept)
+            share.left = True  # last: until here it may be cut short, and called again
+            return release
 
     def _finish(self, kept: Kept) -> Reply[Any]:
+        try:
+            return self._end(kept)
+        except BaseException:  # Ctrl-C just here: each step may be done twice, none left out
+            self._end(kept)
+            raise
+
+    def _end(self, kept: Kept) -> Reply[Any]:
         self._retire(kept)
         reply = self._release(kept, kept.ends_at)
         self._tidy(kept.slot)

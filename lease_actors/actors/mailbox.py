@@ -23,8 +23,12 @@ class Mailbox:
         """Leave a letter."""
         self._letters.append(letter)
         if not self._told:
-            self._told = True
-            self._tell()
+            try:
+                self._told = True
+                self._tell()
+            except BaseException:  # Ctrl-C just here: told twice is better than never again
+                self._told = False
+                raise
 
     def take(self) -> list[Any]:
         """All letters, in order."""

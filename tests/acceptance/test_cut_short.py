@@ -15,6 +15,7 @@ from support.cutting import cut
 
 from lease_actors import Claimer, Manager, held
 from lease_actors.actors import gate
+from lease_actors.testing import FakeClock
 
 Ask = Callable[[Claimer], object]
 
@@ -98,3 +99,50 @@ def test_a_claim_cut_short_while_its_time_runs_out_leaves_the_queue(
     with cut(real_manager._crew.door, step):
         claimer.claim("db", "me", 3600, wait=0.05)
     nothing_remains(real_manager, {"db": "another"})
+
+
+# -- a hold ------------------------------------------------------------------------------
+
+STEPS = [
+    ("enter", False),
+    ("enter", True),
+    ("keep", False),
+    ("keep", True),
+    ("entered", False),
+    ("entered", True),
+    ("leave", False),
+    ("leave", True),
+    ("_end", False),
+    ("_end", True),
+    ("_retire", False),
+    ("_retire", True),
+    ("_release", False),
+    ("_release", True),
+    ("_send", False),
+    ("_send", True),
+]
+
+
+@pytest.mark.parametrize(("step", "after"), STEPS)
+def test_a_hold_cut_short_as_it_begins_or_ends_is_released(
+    manager: Manager, step: str, after: bool
+) -> None:
+    with (
+        cut(manager._crew.keeping, step, after=after),
+        manager.claimer(NS).hold("db", "me", 3600),
+    ):
+        pass
+    nothing_remains(manager, {})
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_hold_whose_keeper_was_not_told_in_time_is_kept_all_the_same(
+    manager: Manager, clock: FakeClock, after: bool
+) -> None:
+    claimer = manager.claimer(NS)
+    with claimer.hold("cache", "me", 30) as held:
+        settle(manager)
+        with cut(manager._crew.keeping._mailbox, "_tell", after=after):
+            claimer.hold("db", "me", 30).__enter__()
+        clock.advance(300)
+        held.check()

@@ -30,6 +30,6 @@ class _Cut:
 def cut(owner: Any, name: str, *, after: bool = False) -> Iterator[None]:
     """The block is interrupted where it calls that function of a module or an object, and ends
     with ``KeyboardInterrupt``."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
         patch.setattr(owner, name, _Cut(getattr(owner, name), after=after))
         yield
