@@ -14,7 +14,7 @@ from lease_actors.actors.door import Door
 from lease_actors.actors.keeping import Keeping
 from lease_actors.actors.kept import OnEndangered, OnLost
 from lease_actors.actors.reads import Reads
-from lease_actors.actors.reply import Reply, describe
+from lease_actors.actors.reply import EndOfTenure, Reply, describe
 from lease_actors.clock import from_instant, micros
 from lease_actors.config import Duration, as_timedelta
 from lease_actors.core.decide import stands
@@ -140,14 +140,19 @@ class Claimer(_Capability):
         after ``timeout``, ``WaitCancelled`` when ``cancel`` is set: nothing of it remains then.
         """
         operation = Wait(self._key(lease))
+        if started is not None and not callable(getattr(started, "set", None)):
+            what = f"cannot {describe(operation)}"
+            raise NotValid(f"{what}: started={started!r} cannot be set", key=operation.key)
         wait = _wait_of(timeout, operation)
-        reply = self._door.reply(_EndOfTenure, operation, wait=wait, started=started)
+        reply = self._door.reply(
+            EndOfTenure, operation, wait=wait, started=started, log=self._door.log
+        )
         if cancel is None:
             self._door.ask(reply)
         else:
             self._watch(reply, cancel)
 
-    def _watch(self, reply: _EndOfTenure, cancel: threading.Event) -> None:
+    def _watch(self, reply: EndOfTenure, cancel: threading.Event) -> None:
         error = WaitCancelled(f"cannot {reply.what}: it was cancelled", key=reply.key)
         try:
             self._door.post(reply)  # this thread looks after the event meanwhile
@@ -168,24 +173,6 @@ class Claimer(_Capability):
         if limit != 0:  # it may be queued
             operation = replace(operation, claim=self._new_id())
         return self._door.reply(ClaimFuture, operation, wait=limit, door=self._door)
-
-
-class _EndOfTenure(Reply[None]):
-    """Says when it is registered."""
-
-    def __init__(self, *args: Any, started: threading.Event | None = None, **fields: Any) -> None:
-        super().__init__(*args, **fields)
-        self._started = started
-
-    def block(self) -> None:
-        if self._started is not None:
-            self._started.set()
-        super().block()
-
-    def settle(self, value: None) -> bool:
-        if self._started is not None:
-            self._started.set()
-        return super().settle(value)
 
 
 class Token:

@@ -135,6 +135,7 @@ class Crew:
             clock,
             self._alarm,
             hooks,
+            self._log,
             _us(config.call_timeout),
             self._secretaries.__getitem__,
             self.manager,

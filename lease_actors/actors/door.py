@@ -24,6 +24,7 @@ from lease_actors.core.operations import Operation
 from lease_actors.errors import WaitCancelled
 from lease_actors.observability.events import Call, CallBegan, CallEnded
 from lease_actors.observability.hooks import Hooks
+from lease_actors.observability.logging import ManagerLog
 
 R = TypeVar("R", bound=Reply[Any])
 
@@ -37,12 +38,14 @@ class Door:
         clock: Clock,
         alarm: Alarm,
         hooks: Hooks,
+        log: ManagerLog,
         patience: int,
         secretary_of: Callable[[str], pykka.ActorRef[Any]],
         manager: pykka.ActorRef[Any],
         guard: Callable[..., None] | None,
     ) -> None:
         self.clock = clock
+        self.log = log
         self.guard = guard
         """Makes a user's transaction depend on a tenure, where the store can."""
         self._gate = gate

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,6 +20,7 @@ from lease_actors.core.model import Key
 from lease_actors.core.operations import Operation
 from lease_actors.errors import LeaseError, LeaseTimeout, ManagerStopped, WaitTimeout
 from lease_actors.observability.events import Call
+from lease_actors.observability.logging import ManagerLog
 
 if TYPE_CHECKING:
     from pykka._types import OptExcInfo
@@ -184,6 +186,37 @@ class Reply(pykka.Future[T], Generic[T]):
     def what(self) -> str:
         """What was asked, in words."""
         return "answer" if self.operation is None else describe(self.operation)
+
+
+class EndOfTenure(Reply[None]):
+    """A wait for the end of a tenure: says when it is registered."""
+
+    def __init__(
+        self, *args: Any, started: threading.Event | None, log: ManagerLog, **fields: Any
+    ) -> None:
+        super().__init__(*args, **fields)
+        self._started, self._log = started, log
+
+    def block(self) -> None:
+        self._start()
+        super().block()
+
+    def settle(self, value: None) -> bool:
+        self._start()
+        return super().settle(value)
+
+    def _start(self) -> None:
+        if self._started is None:
+            return
+        try:
+            self._started.set()
+        except BaseException as error:  # the caller's, on the manager's thread: no fault of that
+            self._log.error(
+                "started.set() of a wait failed: %r",
+                error,
+                exc_info=error,
+                extra={"action": "callback_failed"},
+            )
 
 
 def describe(operation: Operation) -> str:

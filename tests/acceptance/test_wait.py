@@ -341,3 +341,29 @@ def test_thousand_cancelled_waits_leave_nothing_behind(claimer: Claimer, manager
     assert manager.report()["waits"] == 0
     assert len(inside(manager)) == 1
     assert is_pending(queued)
+
+
+# -- a ``started`` of the caller's own ---------------------------------------------------
+
+
+def test_started_that_cannot_be_set_is_refused(claimer: Claimer) -> None:
+    with pytest.raises(NotValid, match="cannot wait for lease 'db' expiry: started=True cannot"):
+        claimer.wait_until_expired("db", started=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("stands", [False, True])
+def test_started_that_fails_is_logged_and_ends_nothing(
+    claimer: Claimer, manager: Manager, caplog: pytest.LogCaptureFixture, stands: bool
+) -> None:
+    class Broken(threading.Event):
+        def set(self) -> None:
+            raise SystemExit("mine")
+
+    if stands:
+        claimer.claim("db", "app-1", 60)
+        with pytest.raises(WaitTimeout):
+            claimer.wait_until_expired("db", timeout=0, started=Broken())
+    else:
+        claimer.wait_until_expired("db", started=Broken())
+    settle(manager)  # it lives
+    assert "started.set() of a wait failed: SystemExit('mine')" in caplog.text
