@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from guard.desks import LONG, PLACES, SERVERS, Desk, laid_out
+from sqlalchemy import orm
 
 from lease_actors import Manager, ManagerConfig, MemoryStore, NotValid
 
@@ -31,6 +32,22 @@ def test_a_savepoint(desk: Desk) -> None:
         pytest.raises(NotValid, match="savepoint"),
     ):
         lease.guard(connection)
+
+
+@everywhere
+def test_a_savepoint_of_the_connection_that_a_session_is_on(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    refused = pytest.raises(NotValid, match="savepoint")
+    with desk.user.begin() as connection:
+        joined = orm.Session(connection, join_transaction_mode="create_savepoint")
+        with joined as session, refused:
+            lease.guard(session)
+        with connection.begin_nested(), orm.Session(connection) as session, refused:
+            lease.guard(session)
+        with orm.Session(connection) as session:
+            with session.begin_nested(), refused:
+                lease.guard(session)
+            lease.guard(session)
 
 
 @everywhere

@@ -124,13 +124,14 @@ class _Guard:
                 f"{given!r} is not an SQLAlchemy Connection or Session"
                 " (of an AsyncSession give its sync_session, in run_sync)"
             )
-        if given.in_nested_transaction():
-            raise self._not_valid(
-                "inside a savepoint, whose rollback would let go of it; guard before begin_nested()"
-            )
         connection = given.connection() if isinstance(given, orm.Session) else given
         if connection.closed:
             raise self._not_valid("the connection is closed")
+        # Asked of the connection: a session knows only of the savepoints that are its own.
+        if connection.in_nested_transaction():
+            raise self._not_valid(
+                "inside a savepoint, whose rollback would let go of it; guard before begin_nested()"
+            )
         if connection.dialect.name not in self._dialect.names:
             raise self._not_valid(f"the connection leads to another database than {self.place}")
         if _autocommits(connection):
