@@ -92,7 +92,7 @@ class Guards:
         # the past, and silently find nothing.
         standing = connection.execute(self._lock, {"id": lease}).scalar()
         row = reading.execute(self._look, here).first()
-        if standing in (None, guard.term) and (row is None or row[0] < guard.term):
+        if standing in (None, guard.term) and (row is None or guard.is_older(row)):
             guard.refuse_snapshot(connection, missing=standing is None)
         if standing != guard.term:
             raise guard.not_held("its tenure has ended")
@@ -180,6 +180,11 @@ class _Guard:
             if error.orig is not None and self._dialect.is_read_only(error.orig):
                 raise self._not_valid("the transaction is read-only, and holds nothing") from error
             raise
+
+    def is_older(self, row: Sequence[Any]) -> bool:
+        """Was the lease seen so before the tenure began, be it on offer?"""
+        term, _, offered, *_ = row
+        return bool(term < self.term or (term == self.term and offered is not None))
 
     def refuse_snapshot(self, connection: sa.Connection, *, missing: bool) -> None:
         """The transaction sees the lease as it was before the tenure: what it has read may be old.
