@@ -17,7 +17,7 @@ from lease_actors.actors.reads import Reads
 from lease_actors.actors.reply import EndOfTenure, Reply, describe
 from lease_actors.clock import from_instant, micros
 from lease_actors.config import Duration, as_timedelta
-from lease_actors.core.decide import stands
+from lease_actors.core.decide import standing_offer, stands
 from lease_actors.core.model import ClaimId, Key, LeaseState
 from lease_actors.core.operations import Check, Claim, Operation, Pin, Revoke, Unpin, Wait
 from lease_actors.errors import NotValid, WaitCancelled
@@ -243,7 +243,7 @@ class Reader(_Capability):
     def leases(self) -> dict[str, str]:
         """The standing leases of exactly this namespace and model, each with its holder.
 
-        One that is on offer already names the holder it is offered to.
+        One that is on offer already names the holder it is offered to, until the offer lapses.
         """
         states, now = self._reads.read(self._key(""), lambda store: store.leases(*self._scope))
         return {s.key.lease: holder for s in states if (holder := _holder(s, now)) is not None}
@@ -324,4 +324,5 @@ def _wait_of(wait: Any, operation: Operation) -> int | None:
 def _holder(state: LeaseState, now: int) -> str | None:
     if state.tenure is not None and stands(state, now):
         return state.tenure.holder
-    return state.offer.holder if state.offer is not None else None
+    offer = standing_offer(state, now)
+    return None if offer is None else offer.holder

@@ -8,7 +8,7 @@ from typing import Any
 
 from lease_actors.actors.reads import Reads
 from lease_actors.clock import from_instant
-from lease_actors.core.decide import stands
+from lease_actors.core.decide import standing_offer, stands
 from lease_actors.core.model import Ending, Instant, Key, LeaseState
 from lease_actors.lease import Waiter
 from lease_actors.past import PastTenure, past_tenure_of, query_of
@@ -21,9 +21,10 @@ class LeaseView:
     """One lease at one moment.
 
     ``state``: ``held``, ``offered`` (on its way to the holder, who has yet to confirm),
-    ``ending`` (over as soon as the last guard is), or ``free``. Of a free lease ``holder``,
-    ``granted_at``, ``expiry``, ``duration`` and ``remaining`` are None. ``remaining`` is counted
-    by the store's clock at the moment of the read, never negative; of an offer, to its lapse.
+    ``ending`` (over as soon as the last guard is), or ``free``: also past an expiry, or the lapse
+    of an offer, that nobody has looked at yet. Of a free lease ``holder``, ``granted_at``,
+    ``expiry``, ``duration`` and ``remaining`` are None. ``remaining`` is counted by the store's
+    clock at the moment of the read, never negative; of an offer, to its lapse.
     ``ended``, ``ended_term``, ``ended_at`` tell of the last tenure that is over.
     """
 
@@ -140,7 +141,7 @@ def waiter_dict(waiter: Waiter) -> dict[str, Any]:
 def _view(state: LeaseState, now: Instant) -> LeaseView:
     granted = expiry = duration = None
     name, holder = "free", None
-    tenure, offer = state.tenure, state.offer
+    tenure, offer = state.tenure, standing_offer(state, now)
     if tenure is not None and (stands(state, now) or tenure.ending is not None):
         name = "held" if tenure.ending is None else "ending"
         holder, granted, expiry = tenure.holder, tenure.granted_at, tenure.expiry

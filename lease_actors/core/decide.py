@@ -245,6 +245,12 @@ def stands(state: LeaseState, now: Instant) -> bool:
     )
 
 
+def standing_offer(state: LeaseState, now: Instant) -> Offer | None:
+    """The offer that can still be confirmed, pinned or not."""
+    offer = state.offer
+    return offer if offer is not None and now < offer.lapses_at else None
+
+
 def due(state: LeaseState) -> Instant | None:
     """When must somebody look at this lease next, if nothing is asked of it before?"""
     if state.tenure is not None:

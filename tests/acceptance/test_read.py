@@ -9,9 +9,11 @@ import pytest
 from acceptance.conftest import OpenManager
 from acceptance.support import NS, PATIENCE, WatchedStore, key, settle
 
-from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, StoreError
+from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, Store, StoreError
 from lease_actors.clock import from_instant
+from lease_actors.core.model import LeaseState, Offer
 from lease_actors.testing import FakeClock
+from lease_actors.testing.cases.starts import Start
 
 
 @pytest.fixture
@@ -51,6 +53,24 @@ def test_only_standing_leases_are_read(
     assert reader.leases() == {"twenty": "app-1"}
     assert reader.get("ten") is None
     assert reader.get("twenty") is not None
+
+
+def test_a_lease_on_offer_names_its_next_holder_until_the_offer_lapses(
+    reader: Reader, manager: Manager, store: Store, clock: FakeClock
+) -> None:
+    start, now = Start(store), clock.wall()
+    offer = Offer(start.claim_id(1), "app-1", 1, now, now + 5_000_000)
+    start.write(LeaseState(key("db"), 1, offer=offer, pins=("upgrade",)))
+
+    def read() -> tuple[dict[str, str], str, str | None]:
+        view = manager.overview().lease(key("db"))
+        assert [view] == manager.overview().leases(NS)
+        return reader.leases(), view.state, view.holder
+
+    clock.advance(4.999_999)
+    assert read() == ({"db": "app-1"}, "offered", "app-1")
+    clock.advance(0.000_001)
+    assert read() == ({}, "free", None)
 
 
 def test_pinned_lease_is_read_past_its_expiry(
