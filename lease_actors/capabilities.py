@@ -116,14 +116,15 @@ class Claimer(_Capability):
         ``on_lost(reason)`` once, when it is lost. Leaving a block whose lease was lost raises
         ``LeaseLost``, unless the block raised something itself. Source: SEMANTICS, "Keeping".
         """
+        key = self._key(lease)
         for name, callback in (("on_lost", on_lost), ("on_endangered", on_endangered)):
             if callback is not None and not callable(callback):
                 raise NotValid(
                     f"cannot hold lease {lease!r} for holder {holder!r}:"
-                    f" {name}={callback!r} cannot be called"
+                    f" {name}={callback!r} cannot be called",
+                    key=key,
                 )
         claim = partial(self._claim, lease, holder, duration)
-        key = self._key(lease)
         return Hold(self._door, self._keeping, claim, key, holder, wait, on_lost, on_endangered)
 
     def wait_until_expired(

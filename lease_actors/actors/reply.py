@@ -142,7 +142,10 @@ class Reply(pykka.Future[T], Generic[T]):
         if self._get_hook is not None:
             return super().get(timeout=timeout)
         if self._pid != os.getpid():
-            raise ManagerStopped("the manager belongs to the parent of this forked process")
+            raise ManagerStopped(
+                f"cannot {self.what}: the manager belongs to the parent of this forked process",
+                key=self.key,
+            )
         if not self.is_settled and not self.signal.wait(timeout):
             raise pykka.Timeout(f"{timeout} seconds")
         value, error = self.__dict__["_outcome"]

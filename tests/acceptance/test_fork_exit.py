@@ -27,10 +27,12 @@ if child == 0:
     def ends(call):
         try:
             call()
-        except ManagerStopped:
-            return
+        except ManagerStopped as error:
+            return error
         os._exit(3)
-    ends(future.get)
+    error = ends(future.get)
+    assert error.key == ("ns", "", "app"), error.key
+    assert "cannot claim lease 'app' for holder 'waiter': the manager" in str(error), error
     ends(lambda: claimer.claim("other", "child", 60))
     ends(lambda: claimer.claim_future("other", "child", 60).get())
     ends(lambda: manager.reader("ns").leases())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from acceptance.conftest import OpenManager, Run
-from acceptance.support import NS, WatchedStore, settle, wait_for_queue
+from acceptance.support import NS, WatchedStore, key, settle, wait_for_queue
 from prometheus_client import CollectorRegistry
 from support.interrupting import interrupted
 from support.managers import until
@@ -235,8 +235,9 @@ def test_what_is_wrong_is_refused_on_entry_as_a_claim_refuses_it(
 
 @pytest.mark.parametrize("name", ["on_lost", "on_endangered"])
 def test_a_callback_that_cannot_be_called_is_refused(manager: Manager, name: str) -> None:
-    with pytest.raises(NotValid, match=f"{name}='no'"):
+    with pytest.raises(NotValid, match=f"{name}='no'") as refused:
         manager.claimer(NS).hold("app", "me", 30, **{name: "no"})  # type: ignore[arg-type]
+    assert refused.value.key == key("app")
 
 
 def test_one_hold_serves_one_block_at_a_time(manager: Manager) -> None:
