@@ -194,6 +194,7 @@ class Lookout:
             self._waited = 0.0
             if not urgent:
                 self._behind -= len(chunks[0])
+                self._put_last(chunks[0])
             for keys in chunks:
                 peek = store.peek(self._start(), keys)
                 self._tell(Seen(peek, clock.steady()))
@@ -213,7 +214,7 @@ class Lookout:
     def _take(self) -> tuple[list[list[Key]], bool]:
         """The leases to look at now, in bearable portions; and whether somebody says so.
 
-        If nobody does, one portion of all, the next time those behind them.
+        If nobody does, one portion of all: the same again until it is looked at.
         """
         with self._lock:
             urgent = bool(self._urgent or self._everything)
@@ -223,10 +224,14 @@ class Lookout:
                 self._urgent, self._everything = {}, False
             else:
                 keys = list(islice(self._followed, _MOST))
-                if len(keys) < len(self._followed):
-                    for key in keys:
-                        self._followed[key] = self._followed.pop(key)
         return [keys[i : i + _MOST] for i in range(0, len(keys), _MOST)], urgent
+
+    def _put_last(self, keys: Sequence[Key]) -> None:
+        """The next portion is of those behind these."""
+        with self._lock:
+            for key in keys:
+                if key in self._followed:
+                    self._followed[key] = self._followed.pop(key)
 
     def _log(self, text: str, error: BaseException) -> None:
         self._runtime.log.debug(text, error, extra={"action": "lookout"})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from support.managers import until
 
 from lease_actors import SystemClock
@@ -28,25 +29,37 @@ class QuietStore:
     def version(self) -> int:
         return self.number
 
+    def offered(self, start: str) -> bool:
+        return False
+
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
         self.looked_at |= {key.lease for key in keys}
         return Peek([], [], False, 0)
 
 
-def test_after_a_change_all_leases_are_looked_at_however_many() -> None:
-    store = QuietStore()
+@pytest.fixture
+def store() -> QuietStore:
+    return QuietStore()
+
+
+@pytest.fixture
+def lookout(store: QuietStore) -> Iterator[Lookout]:
     runtime: Any = SimpleNamespace(
         store=store, clock=SystemClock(), label="test", log=logging.getLogger("test")
     )
     lookout = Lookout(runtime, lambda: "start", lambda message: None)
+    yield lookout
+    lookout.close()
+    lookout.join(5)
+
+
+def test_after_a_change_all_leases_are_looked_at_however_many(
+    store: QuietStore, lookout: Lookout
+) -> None:
     names = {str(number) for number in range(700)}
-    try:
-        lookout.follow([Key("ns", "", name) for name in names], [])
-        for change in range(2):
-            until(lambda: store.looked_at == names, f"a look at all after change {change}")
-            store.looked_at = set()
-            store.number += 1
-        until(lambda: store.looked_at == names, "a look at all")
-    finally:
-        lookout.close()
-        lookout.join(5)
+    lookout.follow([Key("ns", "", name) for name in names], [])
+    for change in range(2):
+        until(lambda: store.looked_at == names, f"a look at all after change {change}")
+        store.looked_at = set()
+        store.number += 1
+    until(lambda: store.looked_at == names, "a look at all")
