@@ -70,6 +70,9 @@ class Lookout:
         self._followed: dict[Key, None] = {}
         self._urgent: dict[Key, None] = {}
         self._everything = False
+        self._added = False
+        """Leases were, since the last look. The version may have been read after one of them had
+        changed, and before it was followed."""
         self._early: dict[Key, None] = {}
         """Heard of, while the news that somebody waits here for it was still on the way."""
         self._closed = False
@@ -95,6 +98,7 @@ class Lookout:
                 if key in self._early:
                     del self._early[key]
                     self._urgent[key] = None
+            self._added |= bool(added)
             for key in removed:
                 self._followed.pop(key, None)
         if added:
@@ -186,7 +190,9 @@ class Lookout:
             version = store.version()
             last = _LAST if version is None else _LAST_CHEAP
             self._pause = min(self._pause * _GROWTH, last)
-            if version is None or version != self._version:
+            with self._lock:
+                added, self._added = self._added, False
+            if added or version is None or version != self._version:
                 self._behind = len(self._followed)
             self._version = version
             if not urgent and not self._is_due(store):

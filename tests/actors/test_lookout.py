@@ -21,6 +21,7 @@ class QuietStore:
 
     def __init__(self) -> None:
         self.number = 1
+        self.looks = 0
         self.looked_at: set[str] = set()
 
     def listen(self, start: str, heard: Heard) -> None:
@@ -33,6 +34,7 @@ class QuietStore:
         return False
 
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        self.looks += 1
         self.looked_at |= {key.lease for key in keys}
         return Peek([], [], False, 0)
 
@@ -63,3 +65,12 @@ def test_after_a_change_all_leases_are_looked_at_however_many(
         store.looked_at = set()
         store.number += 1
     until(lambda: store.looked_at == names, "a look at all")
+
+
+def test_a_lease_that_is_added_is_looked_at_though_nothing_changes_any_more(
+    store: QuietStore, lookout: Lookout
+) -> None:
+    lookout.follow([Key("ns", "", "first")], [])
+    until(lambda: store.looks == 2, "a look to begin with, and one for the version")
+    lookout.follow([Key("ns", "", "second")], [])  # it changed before that version was read
+    until(lambda: "second" in store.looked_at, "a look at the lease that was added")
