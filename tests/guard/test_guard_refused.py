@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from guard.desks import LONG, PLACES, SERVERS, Desk, laid_out
 from sqlalchemy import orm
 
-from lease_actors import Manager, ManagerConfig, MemoryStore, NotValid
+from lease_actors import Manager, ManagerConfig, MemoryStore, NotValid, SqlStore
 
 everywhere = pytest.mark.parametrize("desk", PLACES, indirect=True)
 
@@ -75,6 +75,36 @@ def test_another_database(desk: Desk, tmp_path: Path) -> None:
         there = elsewhere.user.begin()
         with there as connection, pytest.raises(NotValid, match="another database"):
             lease.guard(connection)
+
+
+ONE_OF_EACH_SERVER = [place for place in SERVERS if place.endswith("READ COMMITTED")]
+
+
+@pytest.mark.parametrize("desk", ONE_OF_EACH_SERVER, indirect=True)
+def test_a_copy_of_the_database(desk: Desk, request: pytest.FixtureRequest) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    meta = sa.table("lease_meta", sa.column("name"), sa.column("value"))
+    identity = meta.c.name == "identity"
+    with desk.user.connect() as connection:
+        drawn = connection.execute(sa.select(meta.c.value).where(identity)).scalar_one()
+    servers = request.getfixturevalue(request.node.callspec.params["desk"].partition("-")[0])
+    with servers.fresh() as url, laid_out(url, "READ COMMITTED") as copy:
+        copy.claimer.claim("db", "alice", LONG)
+        with copy.user.begin() as connection:
+            connection.execute(sa.update(meta).where(identity).values(value=drawn))
+        with copy.user.begin() as connection, pytest.raises(NotValid, match="another database"):
+            lease.guard(connection)
+
+
+@pytest.mark.parametrize("desk", ["mariadb-READ COMMITTED", "mysql-READ COMMITTED"], indirect=True)
+def test_but_not_the_same_tables_from_another_database_of_the_server(
+    desk: Desk, request: pytest.FixtureRequest
+) -> None:
+    servers = request.getfixturevalue(request.node.callspec.params["desk"].partition("-")[0])
+    with servers.fresh() as url:
+        store = SqlStore(url, schema=desk.user.url.database)
+        with Manager(ManagerConfig(store)) as manager, desk.user.begin() as connection:
+            manager.claimer("ns").claim("db", "alice", LONG).guard(connection)
 
 
 @everywhere

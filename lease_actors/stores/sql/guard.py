@@ -20,6 +20,7 @@ from lease_actors.core.model import Key
 from lease_actors.errors import NotHeld, NotValid
 from lease_actors.stores.sql.dialects import Dialect
 from lease_actors.stores.sql.rows import digest
+from lease_actors.stores.sql.schema import identity_query
 
 __all__ = ["Guards"]
 
@@ -32,9 +33,9 @@ class Guards:
     ) -> None:
         self._dialect, self._connect = dialect, connect
         tables = dialect.tables
-        leases, tenure, meta = tables.leases, tables.tenure, tables.meta
+        leases, tenure = tables.leases, tables.tenure
         here = leases.c.key_hash == sa.bindparam("hash")
-        self._identity = sa.select(meta.c.value).where(meta.c.name == "identity")
+        self._identity = identity_query(dialect)
         self._find = sa.select(leases.c.id).where(here)
         self._lock = (
             sa.select(tenure.c.term)
@@ -56,7 +57,7 @@ class Guards:
     def guard(
         self,
         connection_or_session: Any,
-        identity: str,
+        identity: tuple[Any, ...],
         key: Key,
         holder: str,
         term: int,
@@ -142,10 +143,12 @@ class _Guard:
     def place(self) -> str:
         return self._dialect.place
 
-    def check_database(self, connection: sa.Connection, ask: sa.Select[Any], ours: str) -> None:
+    def check_database(
+        self, connection: sa.Connection, ask: sa.Select[Any], ours: tuple[Any, ...]
+    ) -> None:
         """``NotValid`` unless the connection sees the very tables of the store."""
         try:
-            found = connection.execute(ask).scalar()
+            found = tuple(connection.execute(ask).first() or ())
         except exc.DBAPIError as error:
             if error.connection_invalidated or self._dialect.may_pass(error):
                 raise

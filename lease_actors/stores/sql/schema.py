@@ -8,6 +8,7 @@ test holds that the revisions lead to the very same.
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.schema import CreateSchema
@@ -21,6 +22,7 @@ __all__ = [
     "check_schema",
     "create_schema",
     "identity_of",
+    "identity_query",
     "upgrade_schema",
 ]
 
@@ -82,16 +84,22 @@ def upgrade_schema(connection: sa.Connection, dialect: Dialect) -> str:
     return version
 
 
-def identity_of(connection: sa.Connection, dialect: Dialect) -> str:
-    """What tells these tables from any others of the same names; drawn now, if it was not yet."""
+def identity_query(dialect: Dialect) -> sa.Select[Any]:
+    """Asks what tells these tables from any others: the identity, which a copy has too, and the
+    name of the database."""
     meta = dialect.tables.meta
-    ask = sa.select(meta.c.value).where(meta.c.name == "identity")
+    return sa.select(meta.c.value, dialect.database_expression()).where(meta.c.name == "identity")
+
+
+def identity_of(connection: sa.Connection, dialect: Dialect) -> tuple[Any, ...]:
+    """The answer to ``identity_query``; the identity is drawn now, if it was not yet."""
+    meta, ask = dialect.tables.meta, identity_query(dialect)
     if not connection.execute(ask).scalar():
         draw = meta.update().values(value=uuid.uuid4().hex)
         dialect.begin(connection)
         connection.execute(draw.where(meta.c.name == "identity", meta.c.value == ""))
         dialect.commit(connection)
-    return str(connection.execute(ask).scalar())
+    return tuple(connection.execute(ask).first() or ())
 
 
 def check_columns(connection: sa.Connection, dialect: Dialect) -> None:

@@ -80,7 +80,7 @@ class SqlStore:
         self._connection = self._connections.one
         self._batches = Batches(self._dialect, self._statements, self._history, self._connection)
         self._guards = Guards(self._dialect, self._connection)
-        self._identity = ""
+        self._identity: tuple[Any, ...] = ()
         self._create = create_schema
         self._opening = threading.Lock()
         self._opened = False

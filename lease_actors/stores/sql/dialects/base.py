@@ -194,6 +194,10 @@ class Dialect(ABC):
 
     # -- guards: on connections of the user's ----------------------------------------------
 
+    def database_expression(self) -> sa.ColumnElement[Any]:
+        """The name of the database in which a connection finds the tables; NULL: it says nothing."""
+        return sa.null()
+
     def is_same_place(self, connection: sa.Connection) -> bool:
         """Is it no copy that the connection leads to?"""
         return True

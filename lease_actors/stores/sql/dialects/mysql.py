@@ -200,6 +200,12 @@ class MysqlDialect(ServerDialect):
 
     # -- guards --------------------------------------------------------------------------
 
+    def database_expression(self) -> sa.ColumnElement[Any]:
+        # With a schema given the tables are there, whatever database a connection has as its own.
+        # In lower case, as some servers take a name in any, and give it back as it was written.
+        schema = self.tables.metadata.schema
+        return sa.null() if schema is not None else sa.func.lower(sa.func.database())
+
     def reads_lock(self, connection: sa.Connection) -> bool:
         return connection.get_isolation_level() == "SERIALIZABLE"
 

@@ -176,6 +176,9 @@ class PostgresqlDialect(ServerDialect):
 
     # -- guards --------------------------------------------------------------------------
 
+    def database_expression(self) -> sa.ColumnElement[Any]:
+        return sa.func.current_database()
+
     def is_read_only(self, error: BaseException) -> bool:
         return _code(error) == "25006"
 
