@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from support.interrupting import interrupted
+from support.managers import Calling, until
 
 from lease_actors.stores import SqlStore
 from lease_actors.testing.cases.starts import Start
@@ -46,6 +50,28 @@ def test_of_two_that_are_given_back_at_once_none_is_lost(tmp_path: Path) -> None
         assert driver_of(again) in drivers
     store.close()
     assert all(map(is_closed, drivers))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_ctrl_c_while_a_fork_waits_for_a_transaction_leaves_the_store_usable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 'leases.db'}", create_schema=True)
+    store.open(FakeClock())
+    stillness = store._connections.stillness
+    swallowed: list[type[BaseException]] = []  # Python prints what a hook raises, and forks
+    monkeypatch.setattr(sys, "unraisablehook", lambda found: swallowed.append(found.exc_type))
+    with (
+        store._connections.one(),
+        interrupted(lambda: until(lambda: stillness._awaited, "a fork that waits")),
+    ):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert swallowed == [KeyboardInterrupt]
+    Calling(Start(store).claim).outcome()
+    store.close()
 
 
 def driver_of(connection: sa.Connection) -> Any:

@@ -7,6 +7,7 @@ whoever opens that file in the child finds it locked for ever.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
@@ -28,7 +29,8 @@ class Stillness:
         _at_fork(self)
 
     def _make_lock(self) -> None:
-        self._lock = threading.Lock()
+        # It knows its owner, so that ``end`` gives back only what ``begin`` has got.
+        self._lock = threading.RLock()
         self._still = threading.Condition(self._lock)
         self._users = 0
         self._awaited = False
@@ -49,15 +51,20 @@ class Stillness:
                 self._still.notify_all()
 
     def begin(self) -> None:
-        """Let nobody begin, and wait a moment for those who have begun to end."""
+        """Let nobody begin, and wait a moment for those who have begun to end.
+
+        A signal handler may raise anywhere in here (Ctrl-C). Python forks all the same: so
+        ``end`` or ``restart`` follows, however far this has come.
+        """
         self._lock.acquire()  # and kept, until ``end``
         self._awaited = True
         self._still.wait_for(lambda: not self._users, _PATIENCE)
-        self._awaited = False
 
     def end(self) -> None:
         """The fork has been, and this is the parent: let everybody go on."""
-        self._lock.release()
+        self._awaited = False
+        with contextlib.suppress(RuntimeError):  # ``begin`` was interrupted before it had the lock
+            self._lock.release()
 
     def restart(self) -> None:
         """This is the child: whoever used a connection is not here."""
@@ -73,8 +80,8 @@ def _at_fork(stillness: Stillness) -> None:
     def before() -> None:
         alive = reference()
         if alive is not None:
+            kept.append(alive)  # first: what ``begin`` raises keeps nobody from forking
             alive.begin()
-            kept.append(alive)
 
     def in_parent() -> None:
         if kept:
