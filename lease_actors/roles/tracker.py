@@ -20,6 +20,9 @@ __all__ = ["Tracker"]
 _EXPIRES_FIRST = datetime.max.replace(tzinfo=timezone.utc)
 """A lease released at this instant is kept by nobody, and ends by its expiry."""
 
+_LOOK = 1.0
+"""So often (seconds) a leader looks whether it can answer who still waits: a renewal that failed tells nobody."""
+
 
 class _State(Enum):
     STARTING = "it has not been answered yet"
@@ -194,7 +197,9 @@ class Tracker:
 
     def _serve(self, term: HeldLease) -> None:
         self._become(_State.LEADER, term)
-        term.lost.wait()
+        while not term.lost.wait(_LOOK):
+            with self._lock:
+                self._answer()
         self._become(_State.MINION)
         term.release(at=_EXPIRES_FIRST)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from support.faults import PATIENCE, FaultyStore, passing
+from support.faults import PATIENCE, FaultyStore, passing, raises
 from support.managers import advance_until, blocked, managing, until
 
-from lease_actors import Manager, ManagerStopped, NotValid, WaitTimeout
+from lease_actors import Manager, ManagerStopped, NotValid, StoreError, WaitTimeout
 from lease_actors.roles import Ticket, Tracker
 from lease_actors.testing import FakeClock
 
@@ -182,6 +182,23 @@ def test_a_question_renews_first_if_that_is_due() -> None:
         advance_until(clock, lambda: not any(map(is_open, asked)), step=0.05)
         assert [ticket.wait() for ticket in asked] == [True, True]
         assert remaining(manager) >= 300
+
+
+@pytest.mark.parametrize("by", ["the keeper", "one more"])
+def test_wait_leader_is_answered_by_a_renewal_after_one_that_failed(by: str) -> None:
+    store, clock = FaultyStore(), FakeClock()
+    with managing(store, clock) as manager, tracking(manager, "app/0") as tracker:
+        assert leads(tracker)
+        store.always(raises(StoreError("disk full")))
+        clock.advance(31)  # of 60 s 29 are left
+        waiting = tracker.wait_leader()
+        assert not leads(tracker)  # it has been answered with the renewal that failed
+        assert is_open(waiting)
+        store.always(None)
+        if by == "the keeper":
+            advance_until(clock, lambda: remaining(manager) >= 59)
+        assert waiting.wait(PATIENCE)
+        assert remaining(manager) >= 30
 
 
 def test_wrong_names_end_it(lease_manager: Manager) -> None:
