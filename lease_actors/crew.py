@@ -225,9 +225,11 @@ class Crew:
         """The stop has taken too long: say what is left, and stop all the same."""
         if self._stopped.is_set():
             return
-        path = None if self._config.log_dir is None else Path(self._config.log_dir)
-        dump.write(path, self._config.clock.wall(), self._report(), self._log)
-        self._end(None)
+        try:
+            path = None if self._config.log_dir is None else Path(self._config.log_dir)
+            dump.write(path, self._config.clock.wall(), self._report(), self._log)
+        finally:
+            self._end(None)  # whatever becomes of the dump
 
     def _end(self, error: BaseException | None) -> None:
         """The ManagerActor has ended (or hangs for good): so does everything else."""

@@ -22,7 +22,9 @@ def write(directory: Path | None, wall: int, report: Mapping[str, Any], log: Man
     where = "here it is:\n" + text
     if directory is not None:
         try:
-            with (directory / NAME).open("a", encoding="utf-8") as file:
+            # A thread's name or a path may hold what is no Unicode (``os.fsdecode``).
+            file = (directory / NAME).open("a", encoding="utf-8", errors="backslashreplace")
+            with file:
                 file.write(text)
             where = f"see {directory / NAME}"
         except OSError as error:

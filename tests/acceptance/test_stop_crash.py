@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pykka
 import pytest
 from support.faults import PATIENCE, FaultyStore, Hang
 from support.managers import Calling, Log, advance_until, blocked, managing, waits
 
-from lease_actors import LeaseError, Manager, ManagerConfig, ManagerStopped, MemoryStore
+from lease_actors import LeaseError, Manager, ManagerConfig, ManagerStopped, MemoryStore, dump
 from lease_actors.actors import work
+from lease_actors.observability.logging import ManagerLog
 from lease_actors.testing.clock import FakeClock
 
 
@@ -121,6 +123,38 @@ def test_a_stop_that_takes_too_long_leaves_a_dump_and_stops_all_the_same(tmp_pat
     assert "outstanding-claims: 1" in text
     assert "lease transactor" in text
     assert "Hang" in text or "_released.wait" in text
+
+
+def test_a_dump_holds_names_that_are_no_unicode(tmp_path: Path) -> None:
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait, name="caf\udce9", daemon=True)
+    thread.start()
+    try:
+        dump.write(tmp_path, 0, {}, ManagerLog(Log().logger, "entity"))
+    finally:
+        done.set()
+        thread.join(PATIENCE)
+    assert "---- thread caf\\udce9\n" in (tmp_path / dump.NAME).read_text(encoding="utf-8")
+
+
+def test_a_dump_that_fails_keeps_no_stop_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise UnicodeError("what is this?")
+
+    monkeypatch.setattr(dump, "write", broken)
+    clock, store = FakeClock(), FaultyStore()
+    with Hang() as silent:
+        manager = Manager(
+            ManagerConfig(store, clock=clock, attempt_timeout=86400, call_timeout=86400)
+        )
+        store.always(silent)
+        call = Calling(manager.claimer("ns").claim, "app", "me", 60)
+        assert silent.began.wait(PATIENCE)
+        manager.kill()
+        advance_until(clock, manager._crew._stopped.is_set, step=5)
+        assert isinstance(call.ended(), LeaseError)
+        silent.release()
+        manager.wait(PATIENCE)
 
 
 def test_a_secretary_that_blocks_for_ever_delays_its_own_namespace_only() -> None:
