@@ -61,10 +61,6 @@ class Hooks:
             except Exception as error:
                 self._failed(guarded, event, error)
 
-    def failures(self) -> list[int]:
-        """How often each hook has raised, in their order."""
-        return [guarded.failures for guarded in self._guarded]
-
     def silence(self) -> None:
         """Call no hook from now on.
 
@@ -83,12 +79,12 @@ class Hooks:
         return tuple(found)
 
     def _failed(self, guarded: _Guarded, event: Event, error: Exception) -> None:
-        if not guarded.count():
+        if not guarded.first():
             return
         # A logger that is broken too, or a hook without a repr: nobody is left to tell.
         with contextlib.suppress(Exception):
             self._logger.warning(
-                "hook %r failed at %s; it is called on, and its further failures are only counted",
+                "hook %r failed at %s; it is called on, and its further failures are not logged",
                 guarded.hook,
                 type(event).__name__,
                 exc_info=error,
@@ -96,19 +92,16 @@ class Hooks:
 
 
 class _Guarded:
-    """One hook and how often it has raised."""
+    """One hook, and whether it has raised before."""
 
-    __slots__ = ("_numbers", "failures", "hook")
+    __slots__ = ("_numbers", "hook")
 
     def __init__(self, hook: Hook) -> None:
         self.hook = hook
-        self.failures = 0
         # Drawing a number is atomic, so exactly one thread is the first, without a lock
         # that a fork could leave locked.
         self._numbers = itertools.count(1)
 
-    def count(self) -> bool:
-        """Count a failure; True for the first."""
-        number = next(self._numbers)
-        self.failures = max(self.failures, number)
-        return number == 1
+    def first(self) -> bool:
+        """It has raised; True if it had not before."""
+        return next(self._numbers) == 1

@@ -58,7 +58,7 @@ def test_a_failing_hook_is_logged_once_with_its_traceback(
     assert record.exc_info is not None
     assert str(record.exc_info[1]) == "broken"
     assert record.exc_info[2] is not None
-    assert hooks.failures() == [3]
+    assert "its further failures are not logged" in record.getMessage()
 
 
 def test_each_failing_hook_is_logged_for_itself(caplog: pytest.LogCaptureFixture) -> None:
