@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 import sqlalchemy as sa
 
+from lease_actors.cli.signals import Terminated
 from lease_actors.cli.status import StoreFailed
 from lease_actors.config import ManagerConfig
 from lease_actors.core.model import Key
@@ -26,6 +27,7 @@ __all__ = ["SECONDS", "WAIT", "Target", "as_json", "on_leases", "on_store"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PATIENCE = 5.0
+_LESS_PATIENCE = 1.0  # after a signal
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -103,12 +105,16 @@ class Target:
             manager = Manager(ManagerConfig(store, logger=self.logger, **config_fields))
         except LeaseError as error:
             raise StoreFailed(str(error)) from error
+        patience = _PATIENCE
         try:
             yield manager
+        except Terminated:
+            patience = _LESS_PATIENCE
+            raise
         finally:
             manager.kill()
             try:
-                manager.wait(_PATIENCE)
+                manager.wait(patience)
             except WaitTimeout:
                 pass  # its threads keep nobody from leaving
 

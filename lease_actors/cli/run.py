@@ -15,7 +15,7 @@ from lease_actors.cli import status
 from lease_actors.cli.options import SECONDS, WAIT, Target, on_leases
 from lease_actors.cli.process.helper import Times
 from lease_actors.cli.process.tree import NotStarted, Tree
-from lease_actors.cli.signals import FORWARDED, handling, terminate
+from lease_actors.cli.signals import FORWARDED, Terminated, handling, terminate
 from lease_actors.clock import Clock, SystemClock, micros
 from lease_actors.errors import ClaimDenied, LeaseLost, WaitTimeout
 from lease_actors.held import HeldLease
@@ -77,25 +77,31 @@ def run(
     if found is None and not os.path.exists(command[0]):
         return _complain(f"there is no command {command[0]!r}", status.NOT_FOUND)
     clock = SystemClock()
-    # The helper is forked from a process that has no other thread yet: before the manager.
-    with (
-        Tree(clock) as tree,
-        handling(FORWARDED, lambda signum: _pass_on(tree, signum)),
-        target.open(create=True, clock=clock) as manager,
-        ExitStack() as stack,
-    ):
-        holding = manager.claimer(*target.place).hold(
-            lease,
-            holder or f"{socket.gethostname()}/{os.getpid()}",
-            duration,
-            wait=0 if no_wait else wait,
-            on_lost=lambda reason: tree.end() if tree.started else None,
-        )
-        try:
-            held = stack.enter_context(holding)
-        except (ClaimDenied, WaitTimeout) as error:
-            return _complain(str(error), conflict_status)
-        return _attend(tree, held, command, times, clock)
+    result: int | None = None
+    try:
+        # The helper is forked from a process that has no other thread yet: before the manager.
+        with (
+            Tree(clock) as tree,
+            handling(FORWARDED, lambda signum: _pass_on(tree, signum)),
+            target.open(create=True, clock=clock) as manager,
+            ExitStack() as stack,
+        ):
+            holding = manager.claimer(*target.place).hold(
+                lease,
+                holder or f"{socket.gethostname()}/{os.getpid()}",
+                duration,
+                wait=0 if no_wait else wait,
+                on_lost=lambda reason: tree.end() if tree.started else None,
+            )
+            try:
+                held = stack.enter_context(holding)
+            except (ClaimDenied, WaitTimeout) as error:
+                return _complain(str(error), conflict_status)
+            result = _attend(tree, held, command, times, clock)
+    except Terminated:  # the command had ended: only the wait for the release was cut short
+        if result is None:
+            raise
+    return result
 
 
 def _attend(
@@ -105,10 +111,6 @@ def _attend(
     deadline = _deadline(held, clock)
     try:
         tree.start(command, {**os.environ, **_environment(held, clock)}, deadline, times)
-    except NotStarted as error:
-        known = status.NOT_FOUND if error.errno == errno.ENOENT else status.NOT_EXECUTABLE
-        return _complain(f"cannot run {command[0]!r}: {error.strerror}", known)
-    try:
         if held.lost.is_set():  # before there was anything for its callback to end
             tree.end()
         pause = min(held.duration.total_seconds() / 30, 1.0)
@@ -116,6 +118,9 @@ def _attend(
             if (fresh := _deadline(held, clock)) > deadline:
                 deadline = fresh
                 tree.extend(deadline)
+    except NotStarted as error:
+        known = status.NOT_FOUND if error.errno == errno.ENOENT else status.NOT_EXECUTABLE
+        return _complain(f"cannot run {command[0]!r}: {error.strerror}", known)
     finally:
         tree.close()  # nothing of it runs on when the lease is given back
     if ended.overdue:
@@ -129,7 +134,7 @@ def _attend(
 
 
 def _pass_on(tree: Tree, signum: int) -> None:
-    """Signals are for the command; before there is one, they are for this program."""
+    """Signals are for the command; before there is one, and after it, they are for this program."""
     if not tree.signal(signum) and signum != signal.SIGWINCH:
         terminate(signum)
 

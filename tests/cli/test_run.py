@@ -152,6 +152,30 @@ def test_a_lease_that_cannot_be_renewed_ends_the_child_before_the_deadline(
     assert stubborn.process.returncode == 74
 
 
+@linux
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_signal_after_the_childs_end_cuts_the_wait_for_the_release_short(
+    command: Command, url: str
+) -> None:
+    code = "import os; print(os.getppid(), flush=True); input(); os._exit(7)"
+    reader, writer = os.pipe()
+    running = command.start("run", "--lease", "x", sys.executable, "-c", code, stdin=reader)
+    os.close(reader)
+    helper = int(running.line())
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # nothing is released
+    try:
+        os.write(writer, b"\n")
+        eventually(lambda: not os.path.exists(f"/proc/{helper}"), "the end of the tree")
+        since = time.monotonic()
+        running.signal(signal.SIGTERM)
+        assert running.done() == (7, "", "")
+        assert time.monotonic() - since < 7  # it takes 4 s, and without the signal 10 s
+    finally:
+        other.close()
+        os.close(writer)
+
+
 def test_a_wrapper_that_is_stopped_costs_the_child_its_life_in_time(stubborn: Running) -> None:
     stubborn.signal(signal.SIGSTOP)
     since = time.time()

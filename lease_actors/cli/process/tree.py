@@ -79,11 +79,13 @@ class Tree:
         self._control.send(deadline=deadline)
 
     def signal(self, signum: int) -> bool:
-        """Pass a signal on to the command's group; False: there is no command yet.
+        """Pass a signal on to the command's group; False: there is no command yet, or no more.
 
         To be called by signal handlers: what comes while the command is being started, and may
         run already, is passed on as soon as it is known to.
         """
+        if self._helper == 0:  # closed
+            return False
         if self.started:
             self._control.send(signal=int(signum))
         elif self._starting:
