@@ -50,7 +50,7 @@ _MOST_MARGIN = 500_000
     type=click.IntRange(0, 255),
     default=status.NOT_TO_BE_HAD,
     show_default=True,
-    help="End with this status if the lease is not to be had.",
+    help="End with this status if the lease is not to be had; with 0 nothing is said of it.",
 )
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @on_leases
@@ -96,7 +96,8 @@ def run(
             try:
                 held = stack.enter_context(holding)
             except (ClaimDenied, WaitTimeout) as error:
-                return _complain(str(error), conflict_status)
+                # Whoever makes a success of it does not want to hear of it: cron mails each line.
+                return _complain(str(error), conflict_status) if conflict_status else 0
             result = _attend(tree, held, command, times, clock)
     except Terminated:  # the command had ended: only the wait for the release was cut short
         if result is None:

@@ -64,6 +64,17 @@ def test_the_status_of_a_lease_not_to_be_had_can_be_chosen(
     assert command("run", "--lease", "x", "--no-wait", "-E", "9", "true").is_one_line(9)
 
 
+def test_of_a_conflict_that_is_a_success_nothing_is_said(
+    command: Command, manager: Manager
+) -> None:
+    manager.claimer("default").claim("x", "somebody", 60)
+    started = ("run", "--lease", "x", "-E", "0")
+    done = command.all(
+        (*started, "--no-wait", "echo", "never"), (*started, "--wait", "0.1", "echo", "never")
+    )
+    assert done == [(0, "", ""), (0, "", "")]
+
+
 def test_it_waits_its_turn(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "somebody", 2)
     running = command.start("run", "--lease", "x", "echo", "now")
