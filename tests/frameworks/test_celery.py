@@ -54,7 +54,10 @@ def senders(folder: Path) -> list[int]:
     return [int(m["headers"]["origin"].removeprefix("gen").split("@")[0]) for m in messages]
 
 
-def test_one_beats_and_when_it_dies_another_does(folder: Path) -> None:
+@pytest.mark.parametrize("asked_to_end", [signal.SIGTERM, signal.SIGINT])
+def test_one_beats_and_when_it_dies_another_does(
+    folder: Path, asked_to_end: signal.Signals
+) -> None:
     with one_beat(folder) as first:
         assert first.line("beating, term") == "1"
         with one_beat(folder) as second:
@@ -64,6 +67,6 @@ def test_one_beats_and_when_it_dies_another_does(folder: Path) -> None:
             assert second.line("beating, term") == "2"
             sent = senders(folder).count(first.pid)
             until(lambda: second.pid in senders(folder), "a task of the second")
-            second.kill(signal.SIGTERM)
+            second.kill(asked_to_end)
             assert second.status() == 0
             assert senders(folder).count(first.pid) == sent
