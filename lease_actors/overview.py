@@ -78,7 +78,9 @@ class Overview:
         key = Key(namespace or "", model_uuid, "")
         model = None if namespace is None else model_uuid
         states, now = self._reads.read(key, lambda store: store.leases(namespace, model))
-        return [_view(state, now) for state in sorted(states, key=lambda state: state.key)]
+        views = [_view(state, now) for state in sorted(states, key=lambda state: state.key)]
+        # One that has expired is in the store until somebody tidies it away.
+        return [view for view in views if view.state != "free" or view.pins]
 
     def lease(self, key: Key) -> LeaseView:
         """One lease, whatever its state; one that was never claimed is free, under term 0."""

@@ -73,6 +73,20 @@ def test_a_lease_on_offer_names_its_next_holder_until_the_offer_lapses(
     assert read() == ({}, "free", None)
 
 
+def test_of_whole_leases_those_are_listed_that_are_held_or_pinned(
+    claimer: Claimer, manager: Manager, clock: FakeClock
+) -> None:
+    claimer.claim("ten", "app-1", 10)
+    claimer.claim("twenty", "app-1", 20)
+    manager.claimer("another").claim("ten", "app-1", 10)
+    manager.pinner(NS).pin("nobody's", "upgrade")
+    clock.advance(10)
+    listed = [("nobody's", "free"), ("twenty", "held")]
+    overview = manager.overview()
+    assert [(v.key.lease, v.state) for v in overview.leases(NS)] == listed
+    assert [(v.key.lease, v.state) for v in overview.leases()] == listed
+
+
 def test_pinned_lease_is_read_past_its_expiry(
     claimer: Claimer, reader: Reader, manager: Manager, clock: FakeClock
 ) -> None:
