@@ -43,7 +43,7 @@ def commands(context: click.Context, verbose: bool) -> None:
 
     \b
     Status: 0 it went well, 1 the answer is no, 2 usage, 70 the database failed,
-    74 the lease was lost, 75 it was not to be had, 126 and 127 no such command,
+    71 the system did, 74 the lease was lost, 75 it was not to be had, 126 and 127 no such command,
     128+n ended by signal n.
     """
     context.obj = _logger(verbose)
@@ -90,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Terminated as ended:
         return _say(str(ended), status.SIGNALLED + ended.signum)
     except BrokenPipeError:
-        return _pipe_closed()
+        _drop_output()  # whoever read has gone; nothing is said
+        return status.PIPE_CLOSED
+    except OSError as error:
+        _drop_output()
+        return _say(str(error), status.NOT_DONE)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -115,10 +119,9 @@ def _say(what: str, status: int) -> int:
     return status
 
 
-def _pipe_closed() -> int:
-    """Whoever read has gone. Nothing is said, and nothing more can be flushed at the exit."""
+def _drop_output() -> None:
+    """What could not be written would be tried again at the exit, and be complained of there."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status.PIPE_CLOSED
 
 
 def _logger(verbose: bool) -> logging.Logger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -44,9 +45,9 @@ def print_table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> 
     for row in rows:
         table.add_row(*(c if isinstance(c, Text) else Text(plain(c)) for c in row))
     printer = console()
-    with printer.capture() as captured:
-        printer.print(table)
-    for line in captured.get().splitlines():
+    printer.file = page = io.StringIO()  # even while it captures, it writes to its file at the end
+    printer.print(table)
+    for line in page.getvalue().splitlines():
         click.echo(line.rstrip(), color=True)  # whether there are colours was decided above
 
 

@@ -8,6 +8,7 @@ __all__ = [
     "INTERRUPTED",
     "LOST",
     "NO",
+    "NOT_DONE",
     "NOT_EXECUTABLE",
     "NOT_FOUND",
     "NOT_TO_BE_HAD",
@@ -24,6 +25,8 @@ NO = 1
 USAGE = 2
 STORE = 70
 """A store or its URL failed."""
+NOT_DONE = 71
+"""The operating system refused something: to write the output, say, because the disk is full."""
 LOST = 74
 """The lease was lost while the command ran."""
 NOT_TO_BE_HAD = 75

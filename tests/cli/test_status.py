@@ -157,6 +157,17 @@ def test_a_closed_pipe_is_silent(command: Command, manager: Manager) -> None:
     assert [running.done() for running in started] == [Done(141, "", "")] * 3
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
+def test_output_that_cannot_be_written_is_71(command: Command, manager: Manager) -> None:
+    manager.claimer("default").claim("x", "somebody", 60)
+    full = os.open("/dev/full", os.O_WRONLY)
+    commands = (("ls",), ("ls", "--json"), ("show", "x"), ("watch",), ("--help",))
+    started = [command.start(*c, out=full) for c in commands]
+    os.close(full)
+    done = [running.done() for running in started]
+    assert [d for d in done if not d.is_one_line(71) or "No space left" not in d.err] == []
+
+
 def test_without_the_extra_one_line_says_what_to_install() -> None:
     code = (
         "import sys; sys.modules['click'] = None; "
