@@ -83,6 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(arguments)
     except click.exceptions.Exit as left:
         return left.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _print(error.format_message(), status.USAGE)  # the help, as it is
     except click.ClickException as error:
         return _say(_usage(error), status.USAGE)
     except LeaseError as error:
@@ -112,8 +114,12 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _say(what: str, status: int) -> int:
+    return _print(f"{PROGRAM}: {' '.join(what.split())}", status)
+
+
+def _print(text: str, status: int) -> int:
     try:
-        click.echo(f"{PROGRAM}: {' '.join(what.split())}", err=True)
+        click.echo(text, err=True)
     except OSError:
         pass  # nobody hears it; the status says it too
     return status

@@ -99,6 +99,13 @@ def test_wrong_usage_is_2(command: Command) -> None:
     assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}
 
 
+def test_without_a_command_the_help_is_shown_as_it_is(command: Command) -> None:
+    for group in ((), ("db",)):
+        bare, asked = command.all(group, (*group, "--help"))
+        assert bare == (2, "", asked.out)
+        assert len(asked.out.splitlines()) > 5
+
+
 def test_a_lease_that_is_not_to_be_had_is_75(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "somebody", 60)
     done = command.all(
