@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -202,6 +203,18 @@ class TestOpening:
     def test_memory_is_refused(self, url: str) -> None:
         with pytest.raises(NotValid, match="MemoryStore"):
             SqlStore(url)
+
+    @pytest.mark.parametrize("url", ["sqlite://leases.db", "sqlite://var/lib/leases.db"])
+    def test_a_file_behind_two_slashes_is_told_of_the_third(self, url: str) -> None:
+        with pytest.raises(NotValid, match="write three slashes, sqlite:///leases.db"):
+            SqlStore(url)
+
+    def test_a_driver_that_is_not_there_is_not_to_be_installed(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "aiosqlite", None)
+        with pytest.raises(NotValid, match="'aiosqlite' is not.*Python's own works: .*sqlite:///"):
+            SqlStore("sqlite+aiosqlite:///leases.db")
 
     def test_an_engine_in_memory_is_refused(self) -> None:
         with pytest.raises(NotValid, match="MemoryStore"):

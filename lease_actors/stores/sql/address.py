@@ -75,7 +75,7 @@ def make_engine(url: sa.URL, dialect: type[Dialect], options: Options) -> sa.Eng
     except ModuleNotFoundError as error:
         raise NotValid(
             f"cannot open {describe(url)}: the driver {error.name!r} is not installed;"
-            f" pip install 'lease-actors[{_extra(url)}]' brings one"
+            f" {_instead(url)}"
         ) from error
     except (exc.ArgumentError, TypeError) as error:
         raise NotValid(
@@ -87,5 +87,9 @@ def make_engine(url: sa.URL, dialect: type[Dialect], options: Options) -> sa.Eng
     return engine
 
 
-def _extra(url: sa.URL) -> str:
-    return "mysql" if url.get_backend_name() in ("mysql", "mariadb") else "postgresql"
+def _instead(url: sa.URL) -> str:
+    name = url.get_backend_name()
+    if name == "sqlite":
+        return "Python's own works: write sqlite:/// before the file's path"
+    extra = "mysql" if name in ("mysql", "mariadb") else "postgresql"
+    return f"pip install 'lease-actors[{extra}]' brings one"

@@ -63,6 +63,11 @@ class SqliteDialect(Dialect):
     def check_url(cls, url: sa.URL) -> None:
         """A database in memory is refused: every connection to it would see another one."""
         name = url.database or ""
+        if url.host:  # a file was meant: SQLAlchemy takes what follows two slashes for a host
+            raise NotValid(
+                "cannot keep leases in an SQLite database on a host: for a file write three"
+                " slashes, sqlite:///leases.db, or four, sqlite:////var/lib/leases.db"
+            )
         if name in ("", ":memory:") or ":memory:" in name or url.query.get("mode") == "memory":
             raise NotValid(
                 "cannot keep leases in an SQLite database in memory, of which every connection"
