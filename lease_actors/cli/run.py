@@ -10,6 +10,7 @@ import socket
 from contextlib import ExitStack
 
 import click
+from click.core import ParameterSource
 
 from lease_actors.cli import status
 from lease_actors.cli.options import SECONDS, WAIT, Target, on_leases
@@ -72,6 +73,9 @@ def run(
     environment. Its status is this program's. When the lease is lost it gets TERM, then KILL,
     before the lease may go to another (status 74). When it ends, all that it has started ends.
     """
+    given = click.get_current_context().get_parameter_source("wait")
+    if no_wait and given is not ParameterSource.DEFAULT:
+        raise click.UsageError("--wait and --no-wait at once")
     times = _times(duration, grace)
     found = shutil.which(command[0])
     if found is None and not os.path.exists(command[0]):

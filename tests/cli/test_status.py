@@ -92,8 +92,11 @@ def test_wrong_usage_is_2(command: Command) -> None:
         ("claim", "x", "--holder", "me", "--duration", "0"),
         ("claim", "with space", "--holder", "me"),
         ("run", "--lease", "x"),
+        ("run", "--lease", "x", "--wait", "5", "--no-wait", "true"),
+        ("run", "--lease", "x", "--wait", "forever", "--no-wait", "true"),
         ("top",),
         ("web", "--port", "70000"),
+        ("web", "--port", "0", "--token-file", os.devnull),
     )
     done = dict(zip(wrong, command.all(*wrong), strict=True))
     assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}
