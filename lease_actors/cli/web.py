@@ -41,6 +41,8 @@ def web(target: Target, host: str, port: int, token_file: Path | None) -> None:
     token = (
         token_file.read_text().strip() if token_file else os.environ.get("LEASE_ACTORS_WEB_TOKEN")
     )
+    if token_file and not token:
+        raise click.UsageError(f"the token file {str(token_file)!r} is empty")
     # A request that waits for a thread for a moment is no news to whoever reads our stderr.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     registry, stopped_by = CollectorRegistry(), list[int]()
