@@ -41,8 +41,12 @@ _MOMENT = _Moment()
 @click.argument("lease", required=False)
 @click.option("--all-namespaces", "-A", "everywhere", is_flag=True)
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
-@click.option("--since", type=_MOMENT, help="2026-01-31T12:00, or so long ago: 2h.")
-@click.option("--until", type=_MOMENT)
+@click.option(
+    "--since",
+    type=_MOMENT,
+    help="2026-01-31T12:00, which is UTC unless a zone follows (+02:00), or so long ago: 2h.",
+)
+@click.option("--until", type=_MOMENT, help="The same.")
 @as_json
 @on_leases
 def history(
@@ -56,7 +60,8 @@ def history(
 ) -> None:
     """Tell which tenures have ended: of one lease or of all, the last first.
 
-    There is a history where it was switched on: lease-actors db history --keep 30d.
+    There is a history where it was switched on: lease-actors db history --keep 30d. Its times
+    are UTC.
     """
     if everywhere and lease is not None:
         raise click.UsageError("a lease and --all-namespaces at once")
@@ -72,7 +77,13 @@ def history(
     if off:
         click.echo("the history is off: lease-actors db history --keep 30d", err=True)
     elif not past and not json_:
-        click.echo("no tenure has ended yet", err=True)
+        click.echo(_none(target, everywhere, lease, since, until), err=True)
+
+
+def _none(target: Target, everywhere: bool, *chosen: object) -> str:
+    if any(choice is not None for choice in chosen):
+        return "no tenure that has ended matches"
+    return "no tenure has ended yet" + ("" if everywhere else f" in namespace {target.namespace!r}")
 
 
 def _print(past: list[PastTenure], *, everywhere: bool) -> None:

@@ -138,6 +138,19 @@ def test_history_is_told_once_it_is_switched_on(command: Command, manager: Manag
     assert command("db", "history", "--off").out == "the history is off\n"
 
 
+def test_a_history_without_a_match_is_told_from_an_empty_one(
+    command: Command, manager: Manager
+) -> None:
+    command("db", "history", "--keep", "1d")
+    assert command("history", "-A") == (0, "", "no tenure has ended yet\n")
+    manager.claimer("default").claim("x", "me", 60)
+    manager.revoker("default").revoke("x", "me")
+    assert command("history", "-n", "n").err == "no tenure has ended yet in namespace 'n'\n"
+    filters = (("unknown",), ("--until", "1h"), ("--since", "2100-01-01"))
+    done = command.all(*(("history", *chosen) for chosen in filters))
+    assert done == [(0, "", "no tenure that has ended matches\n")] * 3
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0.0s"), (9.94, "9.9s"), (59, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"),
