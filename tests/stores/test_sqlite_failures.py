@@ -206,14 +206,14 @@ class TestOpening:
 
     @pytest.mark.parametrize("url", ["sqlite://leases.db", "sqlite://var/lib/leases.db"])
     def test_a_file_behind_two_slashes_is_told_of_the_third(self, url: str) -> None:
-        with pytest.raises(NotValid, match="write three slashes, sqlite:///leases.db"):
+        with pytest.raises(NotValid, match=r"write three slashes, sqlite:///leases.db"):
             SqlStore(url)
 
     def test_a_driver_that_is_not_there_is_not_to_be_installed(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "aiosqlite", None)
-        with pytest.raises(NotValid, match="'aiosqlite' is not.*Python's own works: .*sqlite:///"):
+        with pytest.raises(NotValid, match=r"'aiosqlite' is not.*Python's own works: .*sqlite:///"):
             SqlStore("sqlite+aiosqlite:///leases.db")
 
     def test_an_engine_in_memory_is_refused(self) -> None:
