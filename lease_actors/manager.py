@@ -189,7 +189,6 @@ class Manager:
 
 
 def _make_hooks(config: ManagerConfig, log: ManagerLog) -> tuple[Any, Hooks]:
-    # Each library is imported only where it is used.
     from lease_actors.observability.opentelemetry import tracing_hook
 
     prometheus = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from lease_actors import errors
 
 __all__ = [
-    "INTERRUPTED",
     "LOST",
     "NO",
     "NOT_DONE",
@@ -34,7 +33,6 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 SIGNALLED = 128
 """Plus the signal's number: as a shell says it."""
-INTERRUPTED = SIGNALLED + 2
 PIPE_CLOSED = SIGNALLED + 13
 
 

@@ -24,6 +24,7 @@ from lease_actors import (
     Pin,
     Revoke,
     Unpin,
+    WaitCancelled,
 )
 from lease_actors.core.model import ClaimId
 from lease_actors.core.operations import Expire, Release, Wait
@@ -105,6 +106,11 @@ def test_claim_future_may_be_mapped_and_cancelled(manager: Manager) -> None:
         term.get(timeout=0.001)
     manager.revoker(NS).revoke("db", "app-1")
     assert term.get(timeout=PATIENCE) == 2
+    left = claimer.claim_future("db", "app-3", 60)
+    holder = left.map(lambda lease: lease.holder)
+    assert left.cancel()
+    with pytest.raises(WaitCancelled):
+        holder.get(timeout=PATIENCE)
 
 
 def test_get_and_ask_that_take_too_long_raise_pykkas_timeout(

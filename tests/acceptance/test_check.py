@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from acceptance.support import NS, PATIENCE, key, settle
+from acceptance.support import NS, key, settle
 
 from lease_actors import Claim, Claimer, Manager, NotHeld, NotValid, Revoke
 from lease_actors.testing import FakeClock
@@ -94,10 +94,3 @@ def test_token_is_made_without_any_check_and_check_looks_at_the_lease_first(
         both.check()
     with pytest.raises(NotValid, match=r"^cannot check lease for holder 'bad holder': "):
         holder.check()
-
-
-def test_check_may_be_asked_without_waiting(claimer: Claimer, manager: Manager) -> None:
-    from lease_actors import Check
-
-    claimer.claim("db", "app-1", 60)
-    assert manager.ask(Check(key("db"), "app-1"), timeout=PATIENCE) is None

@@ -136,7 +136,7 @@ def test_one_that_is_about_to_share_it_keeps_it_from_being_released(
     assert manager.reader(NS).leases() == {}
 
 
-def test_one_that_came_too_late_to_share_it_does_not_keep_it_from_being_released(
+def test_one_that_is_refused_does_not_keep_it_from_being_released(
     watched: WatchedStore, open_manager: OpenManager, run: Run
 ) -> None:
     manager = open_manager(store=watched)

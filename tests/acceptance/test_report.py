@@ -110,11 +110,6 @@ def test_next_tick_is_the_next_expiry_that_somebody_waits_for(
     assert datetime.fromisoformat(manager.report()["next-tick"]) == later.expiry
 
 
-def test_last_batch_is_its_size(manager: Manager) -> None:
-    manager.claimer(NS).claim("db", "app-1", 60)
-    assert manager.report()["last-batch"] == 1
-
-
 def test_retries_are_counted(
     open_manager: OpenManager, watched: WatchedStore, clock: FakeClock
 ) -> None:

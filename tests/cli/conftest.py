@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +11,8 @@ from cli.launcher import Launcher
 
 from lease_actors import Manager
 
-_SERVERS = ["postgresql"] if importlib.util.find_spec("support.servers") else []
 
-
-@pytest.fixture(params=["sqlite", *_SERVERS])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database."""
     if request.param == "sqlite":

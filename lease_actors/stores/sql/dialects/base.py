@@ -83,8 +83,9 @@ class Dialect(ABC):
         """Have the connections of an engine of the store's own set up as they are made."""
 
     def adapt(self, engine: sa.Engine) -> sa.Engine:
-        """The engine as the store uses it: on the isolation level that the batches rely on."""
-        return engine
+        """The engine as the store uses it. Transactions are spelled out, with their isolation level,
+        on connections of any setting."""
+        return engine if self.owned else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def clock_expression(self) -> sa.ColumnElement[int] | None:
         """The server's time at that very statement; None where time is the machine's."""

@@ -117,7 +117,7 @@ class MysqlDialect(ServerDialect):
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 limits = _limits(connection, options)
                 limits.pop("wait_timeout", None)
-                cursor.execute(f"SET SESSION {_assignments(limits, ', SESSION ')}")
+                cursor.execute(f"SET SESSION {_assignments(limits)}")
 
     def clock_expression(self) -> sa.ColumnElement[int]:
         # In UTC, as in local time one hour of the year comes twice.
@@ -137,7 +137,7 @@ class MysqlDialect(ServerDialect):
             cursor.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             limits = _limits(driver, self.options)
             kept = ", ".join(f"@lease_{name} = @@SESSION.{name}" for name in limits)
-            cursor.execute(f"SET {kept}, SESSION {_assignments(limits, ', SESSION ')}")
+            cursor.execute(f"SET {kept}, SESSION {_assignments(limits)}")
             connection.info[_KEPT] = limits
             cursor.execute(_BEGIN.text)
 
@@ -186,7 +186,7 @@ class MysqlDialect(ServerDialect):
                     cursor.execute(call.text)
             if kept := connection.info.pop(_KEPT, None):
                 values = {name: f"@lease_{name}" for name in kept}
-                cursor.execute(f"SET SESSION {_assignments(values, ', SESSION ')}")
+                cursor.execute(f"SET SESSION {_assignments(values)}")
             if lock := connection.info.pop(_LOCK, None):
                 cursor.execute(f"SELECT RELEASE_LOCK('{lock}')")
                 self._allow_time(connection, _STATEMENT_SECONDS)
@@ -262,5 +262,6 @@ def _limits(driver: Any, options: Options) -> dict[str, Any]:
     return limits | {"wait_timeout": _STILL_SECONDS}
 
 
-def _assignments(values: Mapping[str, Any], between: str = ", ") -> str:
-    return between.join(f"{name} = {value}" for name, value in values.items())
+def _assignments(values: Mapping[str, Any]) -> str:
+    """After ``SET SESSION``."""
+    return ", SESSION ".join(f"{name} = {value}" for name, value in values.items())

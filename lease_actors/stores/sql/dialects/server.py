@@ -42,10 +42,6 @@ class ServerDialect(Dialect):
     def prepare(self, *, create: bool) -> None:
         """The database itself is there, or connecting to it says what is wrong."""
 
-    def adapt(self, engine: sa.Engine) -> sa.Engine:
-        # Transactions are spelled out, with their isolation level, on connections of any setting.
-        return engine if self.owned else engine.execution_options(isolation_level="AUTOCOMMIT")
-
     def open_clock(self, connection: sa.Connection, clock: Clock) -> None:
         """The server has the only clock."""
 

@@ -97,9 +97,6 @@ class SqliteDialect(Dialect):
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA cache_size = -16384")  # 16 MiB
 
-    def adapt(self, engine: sa.Engine) -> sa.Engine:
-        return engine if self.owned else engine.execution_options(isolation_level="AUTOCOMMIT")
-
     # -- the file ------------------------------------------------------------------------
 
     def prepare(self, *, create: bool) -> None:
