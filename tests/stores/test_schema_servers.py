@@ -84,24 +84,18 @@ class TestOnPostgresql(ServerCases):
 
 class TestOnMariadb(ServerCases):
     transactional = False
+    url = "mariadb_url"
 
     @pytest.fixture
-    def engine(self, mariadb_url: sa.URL) -> Iterator[sa.Engine]:
-        engine = sa.create_engine(mariadb_url)
+    def engine(self, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
+        engine = sa.create_engine(request.getfixturevalue(self.url))
         yield engine
         assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         engine.dispose()
 
 
-class TestOnMysql(ServerCases):
-    transactional = False
-
-    @pytest.fixture
-    def engine(self, mysql_url: sa.URL) -> Iterator[sa.Engine]:
-        engine = sa.create_engine(mysql_url)
-        yield engine
-        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-        engine.dispose()
+class TestOnMysql(TestOnMariadb):
+    url = "mysql_url"
 
 
 def run_script(engine: sa.Engine, script: str) -> None:
