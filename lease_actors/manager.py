@@ -90,10 +90,17 @@ class Manager:
         self, operation: PublicOperation, *, block: bool = True, timeout: float | None = None
     ) -> Any:
         """The outcome of the operation, as the capability's call gives and raises it; with
-        ``block=False`` a Pykka future of it. ``timeout``: seconds, then ``pykka.Timeout``.
+        ``block=False`` a Pykka future of it. ``timeout``: seconds, then ``pykka.Timeout``. A claim
+        that is left so, or by Ctrl-C, is given back.
         """
         reply = self._send(operation)
-        return reply.get(timeout=timeout) if block else reply
+        if not block:
+            return reply
+        try:
+            return reply.get(timeout=timeout)
+        except BaseException as error:  # its answer, or the caller leaves: nobody has the future
+            self._crew.door.abandon(reply, error)
+            raise
 
     def tell(self, operation: PublicOperation) -> None:
         """Send the operation on its way; nobody hears what became of it."""

@@ -113,6 +113,17 @@ def test_claim_future_may_be_mapped_and_cancelled(manager: Manager) -> None:
         holder.get(timeout=PATIENCE)
 
 
+def test_a_claim_that_was_asked_and_left_is_given_back(
+    open_manager: OpenManager, watched: WatchedStore
+) -> None:
+    manager = open_manager(store=watched)
+    watched.way_out.close()
+    with pytest.raises(pykka.Timeout):
+        manager.ask(claim("app-1"), timeout=0.001)
+    watched.way_out.open()
+    assert manager.claimer(NS).claim("db", "app-2", 60, wait=PATIENCE).holder == "app-2"
+
+
 def test_get_and_ask_that_take_too_long_raise_pykkas_timeout(
     open_manager: OpenManager, watched: WatchedStore
 ) -> None:
