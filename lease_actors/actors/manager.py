@@ -26,7 +26,7 @@ from lease_actors.errors import ManagerStopped
 from lease_actors.observability.events import Gauges, Ticked
 
 _MUCH = 100
-"""So many rows that one pruning removes."""
+"""A pruning that removes so many rows is followed by another."""
 _PATIENCE = 5.0
 """Seconds that closing the store may take."""
 

@@ -65,7 +65,7 @@ class Work:
         self.replies = replies
         self.attempt = 0
         self.tries = 0
-        """The attempts since the last failure of another kind: so often was this one tried."""
+        """The attempts to apply it; once it is probed, those to find out."""
         self.pausing = False
         """The last attempt is known to have failed, or was left behind; the next is to come."""
         self.verdict: Verdict | None = None

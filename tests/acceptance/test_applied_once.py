@@ -26,11 +26,6 @@ DISK_FULL = StoreError("the disk is full")
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def store() -> FaultyStore:
     return FaultyStore()
 

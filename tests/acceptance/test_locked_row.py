@@ -11,11 +11,6 @@ from lease_actors.testing.clock import FakeClock
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def store() -> FaultyStore:
     return FaultyStore()
 

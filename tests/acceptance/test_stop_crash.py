@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pykka
 import pytest
@@ -94,18 +95,12 @@ def test_stop_all_in_a_storm_of_calls_leaves_nobody_hanging() -> None:
             manager.wait(PATIENCE)
 
 
-def test_a_stop_that_takes_too_long_leaves_a_dump_and_stops_all_the_same(tmp_path: object) -> None:
-    clock, store, log = FakeClock(), FaultyStore(), Log()
+def stop_while_the_store_hangs(**fields: Any) -> Manager:
+    """A manager that has stopped all the same, and whoever was in it has been told."""
+    clock, store = FakeClock(), FaultyStore()
     with Hang() as silent:
         manager = Manager(
-            ManagerConfig(
-                store,
-                clock=clock,
-                log_dir=str(tmp_path),
-                logger=log.logger,
-                attempt_timeout=86400,
-                call_timeout=86400,
-            )
+            ManagerConfig(store, clock=clock, attempt_timeout=86400, call_timeout=86400, **fields)
         )
         store.always(silent)
         call = Calling(manager.claimer("ns").claim, "app", "me", 60)
@@ -115,6 +110,12 @@ def test_a_stop_that_takes_too_long_leaves_a_dump_and_stops_all_the_same(tmp_pat
         assert isinstance(call.ended(), LeaseError)
         silent.release()
         manager.wait(PATIENCE)
+    return manager
+
+
+def test_a_stop_that_takes_too_long_leaves_a_dump_and_stops_all_the_same(tmp_path: object) -> None:
+    log = Log()
+    manager = stop_while_the_store_hangs(log_dir=str(tmp_path), logger=log.logger)
     [record] = log.wait_for("dump")
     assert record.levelname == "WARNING"
     with open(f"{tmp_path}/lease-manager-debug.log", encoding="utf-8") as file:
@@ -142,19 +143,7 @@ def test_a_dump_that_fails_keeps_no_stop_from_its_end(monkeypatch: pytest.Monkey
         raise UnicodeError("what is this?")
 
     monkeypatch.setattr(dump, "write", broken)
-    clock, store = FakeClock(), FaultyStore()
-    with Hang() as silent:
-        manager = Manager(
-            ManagerConfig(store, clock=clock, attempt_timeout=86400, call_timeout=86400)
-        )
-        store.always(silent)
-        call = Calling(manager.claimer("ns").claim, "app", "me", 60)
-        assert silent.began.wait(PATIENCE)
-        manager.kill()
-        advance_until(clock, manager._crew._stopped.is_set, step=5)
-        assert isinstance(call.ended(), LeaseError)
-        silent.release()
-        manager.wait(PATIENCE)
+    stop_while_the_store_hangs()
 
 
 def test_a_secretary_that_blocks_for_ever_delays_its_own_namespace_only() -> None:

@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from support.servers import Databases
+from stores.on_servers import ByUrl, OnAnEngine
 
-from lease_actors.clock import Clock
-from lease_actors.stores import SqlStore, Store
+from lease_actors.stores import SqlStore
 from lease_actors.testing.cases.starts import Start
 from lease_actors.testing.clock import FakeClock
-from lease_actors.testing.conformance import StoreConformance
 
 
-class TestMariadbStore(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _in(self, mariadb: Databases) -> None:
-        self.url, self.prefix = mariadb.shared()
-
-    def make_store(self, clock: Clock) -> Store:
-        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+class TestMariadbStore(ByUrl):
+    kind = "mariadb"
 
 
-class TestMariadbStoreOnAnEngine(StoreConformance):
-    """The same on an engine of the user's, whose own transactions are REPEATABLE READ."""
-
-    @pytest.fixture(autouse=True)
-    def _in(self, mariadb: Databases) -> Iterator[None]:
-        url, self.prefix = mariadb.shared()
-        url = url.set(drivername="mysql+pymysql")
-        self.engine = sa.create_engine(url, isolation_level="REPEATABLE READ")
-        yield
-        assert self.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-        self.engine.dispose()
-
-    def make_store(self, clock: Clock) -> Store:
-        return SqlStore(self.engine, create_schema=True, table_prefix=self.prefix)
+class TestMariadbStoreOnAnEngine(OnAnEngine):
+    kind, level = "mariadb", "REPEATABLE READ"
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["own engine", "user's engine"])

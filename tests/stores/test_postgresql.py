@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from stores.on_servers import ByUrl, OnAnEngine
 from support.connections import assert_all_given_back
 from support.servers import Databases
 
@@ -19,28 +20,12 @@ from lease_actors.testing.clock import FakeClock
 from lease_actors.testing.conformance import StoreConformance
 
 
-class TestPostgresqlStore(StoreConformance):
-    @pytest.fixture(autouse=True)
-    def _in(self, postgresql: Databases) -> None:
-        self.url, self.prefix = postgresql.shared()
-
-    def make_store(self, clock: Clock) -> Store:
-        return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+class TestPostgresqlStore(ByUrl):
+    kind = "postgresql"
 
 
-class TestPostgresqlStoreOnAnEngine(StoreConformance):
-    """The same on an engine of the user's, whose own transactions are SERIALIZABLE."""
-
-    @pytest.fixture(autouse=True)
-    def _in(self, postgresql: Databases) -> Iterator[None]:
-        url, self.prefix = postgresql.shared()
-        self.engine = sa.create_engine(url, isolation_level="SERIALIZABLE")
-        yield
-        assert self.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
-        self.engine.dispose()
-
-    def make_store(self, clock: Clock) -> Store:
-        return SqlStore(self.engine, create_schema=True, table_prefix=self.prefix)
+class TestPostgresqlStoreOnAnEngine(OnAnEngine):
+    kind, level = "postgresql", "SERIALIZABLE"
 
 
 class TestPostgresqlStoreThroughPgbouncer(StoreConformance):

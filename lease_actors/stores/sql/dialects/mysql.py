@@ -116,7 +116,7 @@ class MysqlDialect(ServerDialect):
             with connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                 limits = _limits(connection, options)
-                limits.pop("wait_timeout", None)
+                limits.pop("wait_timeout", None)  # MySQL's goes around each transaction
                 cursor.execute(f"SET SESSION {_assignments(limits)}")
 
     def clock_expression(self) -> sa.ColumnElement[int]:
