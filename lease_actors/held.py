@@ -95,6 +95,11 @@ class HeldLease(Lease):
         if self._share.limit <= self._steady():
             self._keeping.verify(self._share)
 
+    def guard(self, connection_or_session: Any) -> None:
+        """As :meth:`Lease.guard`; it waits until the hand-over of the lease is confirmed."""
+        self._keeping.confirm(self._share)
+        Lease.guard(self, connection_or_session)
+
     @property
     def deadline(self) -> datetime:
         """Up to when the lease is certain, by this machine's wall clock; moves with each renewal.
@@ -170,6 +175,7 @@ class Hold:
         while True:
             self._keeping.claiming(entry)
             reply = self._claim(wait)
+            reply.takes_offers = True  # what is kept alive has a deadline from the first moment
             try:
                 attribution = self._answer(reply)
                 assert isinstance(reply.operation, Claim)

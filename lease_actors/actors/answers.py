@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple, TypeAlias
 
+from lease_actors.actors.kept import trusted
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.watches import Watches
@@ -26,8 +27,8 @@ from lease_actors.core.decide import (
     Standing,
     due,
 )
-from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Notice, Tenure
-from lease_actors.core.operations import Cancel, Claim, Expire, Release, Renew
+from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Micros, Notice, Tenure
+from lease_actors.core.operations import Cancel, Claim, Confirm, Expire, Release, Renew
 from lease_actors.errors import LeaseError
 from lease_actors.observability.events import TenureBegan, TenureEnded
 from lease_actors.stores.base import Peek
@@ -52,6 +53,8 @@ class Attribution(NamedTuple):
     until: int
     new: bool
     """Not an extension."""
+    offer: ClaimId | None = None
+    """It is on offer to that claim, which is yet to be confirmed."""
 
 
 class _Held(NamedTuple):
@@ -74,6 +77,8 @@ class Answers:
         self._asked_again: set[Reply[Any]] = set()
         self._looking: set[Key] = set()
         self._held: dict[Key, _Held] = {}
+        self._confirming: set[ClaimId] = set()
+        """Answered with an offer, and not confirmed yet."""
 
     # -- a batch was committed -----------------------------------------------------------
 
@@ -86,6 +91,7 @@ class Answers:
                 self._effect(effect, reply, verdict, start)
         for key, state in verdict.decided.states.items():
             if key in self.watches:
+                self.watches.saw(key, state.term, verdict.sent)
                 self._follow(state, verdict.now)
             if state.offer is not None and state.offer.claim.start == start:
                 self._confirm(state, state.offer.claim)
@@ -95,6 +101,8 @@ class Answers:
         self._asked_again.discard(reply)
         if isinstance(reply.operation, Expire):
             self._looking.discard(reply.operation.key)
+        elif isinstance(reply.operation, Confirm | Cancel):
+            self._confirming.discard(reply.operation.claim)
         match outcome:
             case Granted(tenure, pinned, extended):
                 self._grant(reply, tenure, pinned, verdict, new=not extended)
@@ -125,19 +133,25 @@ class Answers:
             self.watches.remove_claim(op)
             self._asked_again.discard(reply)  # it may be in the line, and is answered already
         until = since + tenure.expiry - verdict.now
-        if reply.settle(Attribution(op.key, tenure, pinned, since, until, new)):
-            held = self._held.get(op.key)
-            others = held.claims if held is not None and held.term == tenure.term else 0
-            self._held[op.key] = _Held(tenure.term, until, others + 1)
-            if new and self._runtime.hooks:
-                waited = (verdict.read_at - reply.began) / 1e6 if reply.blocked else None
-                self._runtime.emit(TenureBegan(op.key, tenure.holder, tenure.term, waited))
+        given = Attribution(op.key, tenure, pinned, since, until, new)
+        if reply.settle(given):
+            self._given(given, (verdict.read_at - reply.began) if reply.blocked else None)
         elif new:
             self._release(op.key, tenure)
 
+    def _given(self, given: Attribution, waited: Micros | None) -> None:
+        """It was answered, after a wait of so many microseconds if it was blocked."""
+        key, tenure = given.key, given.tenure
+        held = self._held.get(key)
+        others = held.claims if held is not None and held.term == tenure.term else 0
+        self._held[key] = _Held(tenure.term, given.until, others + 1)
+        if given.new and self._runtime.hooks:
+            seconds = None if waited is None else waited / 1e6
+            self._runtime.emit(TenureBegan(key, tenure.holder, tenure.term, seconds))
+
     def _renewed(self, reply: Reply[Any], verdict: Verdict) -> None:
         op = reply.operation
-        assert isinstance(op, Renew)
+        assert isinstance(op, Renew | Confirm)
         held = self._held.get(op.key)
         if held is not None and held.term == op.term:
             until = verdict.sent + op.duration // _MICROSECOND
@@ -185,7 +199,10 @@ class Answers:
         held = self._held.get(key)
         if held is not None and held.term == tenure.term:
             self._held[key] = held._replace(claims=held.claims - 1)
-        self._release(key, tenure)
+        if attribution.offer is None:
+            self._release(key, tenure)
+        else:
+            self._decline(key, attribution.offer)
 
     def _release(self, key: Key, tenure: Tenure) -> None:
         # Before all that waits: a claim of that holder that came later begins a term of its own.
@@ -216,10 +233,14 @@ class Answers:
     def _confirm(self, state: LeaseState, claim: ClaimId) -> None:
         """The lease is offered to a claim of ours: confirm, or decline if nobody wants it."""
         reply = self.watches.claim(claim)
-        if reply is None:
-            self._post(Reply(Cancel(state.key, claim)), True)
-        else:
+        if reply is not None:
             self._ask_again(reply)
+        elif claim not in self._confirming:
+            self._decline(state.key, claim)
+
+    def _decline(self, key: Key, claim: ClaimId) -> None:
+        self._confirming.discard(claim)
+        self._post(Reply(Cancel(key, claim)), True)
 
     def _ask_again(self, reply: Reply[Any]) -> None:
         if reply not in self._asked_again:
@@ -230,19 +251,49 @@ class Answers:
 
     def called(self, notices: Sequence[Notice]) -> None:
         """These claims have their turn. It may be long over: asked again, they find out."""
-        for key, claim in notices:
+        for notice in notices:
+            key, claim = notice.key, notice.claim
             reply = None if claim is None else self.watches.claim(claim)
             if reply is not None:
-                self._ask_again(reply)
-            else:  # it has left, or is in the batch that is on its way: the next one tells
+                if not self._take_offer(reply, notice):
+                    self._ask_again(reply)
+            elif claim not in self._confirming:
+                # It has left, or is in the batch that is on its way: the next one tells.
                 self.look(key)
 
-    def seen(self, peek: Peek, at: int) -> None:
+    def _take_offer(self, reply: Reply[Any], notice: Notice) -> bool:
+        """The offer is enough for its caller, who confirms it; False: to be confirmed first."""
+        op = reply.operation
+        assert isinstance(op, Claim) and op.claim is not None
+        since = self.watches.seen_before(op.key, notice.term)
+        if since is None or not reply.takes_offers:
+            return False
+        # It was made after that, and is this claim's alone for its window; and for no longer than
+        # its duration, once it is confirmed.
+        duration = op.duration // _MICROSECOND
+        certain = min(notice.window, duration)
+        now = self._runtime.clock.steady()
+        if now - since > certain // 2:  # heard of too late: to confirm it may take a while, too
+            return False
+        tenure = Tenure(op.holder, notice.term, notice.made_at, duration, notice.made_at + duration)
+        until = since + trusted(certain)
+        self.watches.remove_claim(op)
+        self._asked_again.discard(reply)
+        given = Attribution(op.key, tenure, notice.pinned, since, until, new=True, offer=op.claim)
+        if reply.settle(given):
+            self._confirming.add(op.claim)
+            self._given(given, now - reply.began)
+        else:
+            self._decline(op.key, op.claim)
+        return True
+
+    def seen(self, peek: Peek, sent: int, at: int) -> None:
         """A snapshot, perhaps older than the last batch: it tells what to look at, no more."""
         self._skew = at - peek.now
         self.called([Notice(key, offer.claim) for key, offer in peek.offers])
         for state in peek.states:
             if state.key in self.watches:
+                self.watches.saw(state.key, state.term, sent)
                 self._compare(state, peek.now)
         someone = self.watches.some()
         if peek.absent and someone is not None:

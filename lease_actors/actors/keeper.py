@@ -11,7 +11,7 @@ from lease_actors.actors.alarm import Handle
 from lease_actors.actors.base import Gone, LeaseActor
 from lease_actors.actors.callbacks import Callbacks
 from lease_actors.actors.keeping import Keeping
-from lease_actors.actors.kept import Kept, Renewal
+from lease_actors.actors.kept import Confirming, Kept, Renewal
 from lease_actors.actors.losing import lost
 from lease_actors.actors.mailbox import Mailbox
 from lease_actors.actors.reply import Reply
@@ -29,6 +29,9 @@ class _Ring:
 class _Look:
     """There are letters."""
 
+
+_PAUSE = 250_000
+"""Microseconds before a confirmation that failed is tried again, at most."""
 
 RING = _Ring()
 LOOK = _Look()
@@ -84,6 +87,8 @@ class KeeperActor(LeaseActor):
                     renewed += self._settled(letter)
                 case Kept():
                     self._schedule(letter, letter.due)
+                case Confirming():
+                    self._on_its_way += 1
                 case None:
                     pass
                 case _Ring():
@@ -143,7 +148,10 @@ class KeeperActor(LeaseActor):
         if isinstance(error, LeaseLost):
             self._keeping.over(kept, error.reason)
         elif kept.alive:  # the store has failed; there is time to try again
-            self._schedule(kept, self._runtime.clock.steady() + kept.duration // 12)
+            pause = kept.duration // 12
+            if kept.offer is not None:  # there is less time
+                pause = min(pause, _PAUSE)
+            self._schedule(kept, self._runtime.clock.steady() + pause)
         return False
 
     # -- sleeping ------------------------------------------------------------------------

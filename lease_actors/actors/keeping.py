@@ -15,14 +15,14 @@ from typing import Any
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.answers import Attribution
 from lease_actors.actors.failures import stopped
-from lease_actors.actors.kept import Entry, Kept, Share, Slot, trusted
+from lease_actors.actors.kept import CONFIRMING, Entry, Kept, Renewal, Share, Slot, trusted
 from lease_actors.actors.losing import Losses, error_of, lost
 from lease_actors.actors.mailbox import Mailbox
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
 from lease_actors.core.decide import Ended
-from lease_actors.core.model import Instant, Key, Micros
-from lease_actors.core.operations import Release
+from lease_actors.core.model import ClaimId, Instant, Key, Micros
+from lease_actors.core.operations import Cancel, Release
 from lease_actors.errors import ManagerStopped
 
 _LATE = 100_000
@@ -110,9 +110,11 @@ class Keeping:
                     " the manager is stopping or has stopped (open a new one)",
                     key=slot.key,
                 )
-            if attribution.tenure.term <= entry.over:
-                return None
-            kept = self._kept(slot, attribution, duration)
+            released = attribution.tenure.term <= entry.over
+            kept = None if released else self._kept(slot, attribution, duration)
+            if attribution.offer is not None and (kept is None or kept.offer is None):
+                # Another claim of this holder has confirmed it: this one is queued no more.
+                self._send(Reply(Cancel(slot.key, attribution.offer)))
             if kept is None:
                 return None
             entry.share = Share(kept, entry.on_lost, entry.on_endangered, kept.deadline)
@@ -126,7 +128,7 @@ class Keeping:
         kept, term, since = slot.kept, attribution.tenure.term, attribution.since
         if kept is not None and term < kept.term:
             return None
-        deadline = since + trusted(duration)
+        deadline = since + trusted(duration) if attribution.offer is None else attribution.until
         if kept is None or term > kept.term:
             if kept is not None:  # its tenure is over; to renew it will tell why
                 kept.due = since
@@ -136,11 +138,21 @@ class Keeping:
             self._alive.add(kept)
             kept.due = since + duration // 3
             kept.handle = self._alarm.at(kept.endangered_at, partial(self._rung, kept))
-            self._mailbox.put(kept)
+            if attribution.offer is None:
+                self._mailbox.put(kept)
+            else:
+                self._confirm(kept, attribution.offer)
         elif duration > kept.duration:
             kept.duration, kept.sent = duration, max(kept.sent, since)
             kept.deadline = max(kept.deadline, deadline)
         return kept
+
+    def _confirm(self, kept: Kept, offer: ClaimId) -> None:
+        """From here, and not by the keeper: so whatever is asked in the block comes after it."""
+        kept.offer, kept.settled = offer, threading.Event()
+        kept.renewal = Renewal(kept, self._clock.steady(), self._answered)
+        self._mailbox.put(CONFIRMING)
+        self._send(kept.renewal)
 
     # -- a block ends --------------------------------------------------------------------
 
@@ -190,16 +202,21 @@ class Keeping:
         self._mailbox.put(None)  # the keeper counts anew
         if kept.slot.kept is kept:
             kept.slot.kept = None
+        if kept.settled is not None:
+            kept.settled.set()
         if kept.handle is not None:
             kept.handle.cancel()
-        if kept.renewal is not None:
-            # Settled, it is dropped on the way, unless it may have been applied already.
+        if kept.renewal is not None and kept.offer is None:
+            # Settled, it is dropped on the way, unless it may have been applied already. (Not a
+            # confirmation: the release that follows it ends, or lets stand, what it makes.)
             kept.renewal.fail(lost(kept, "unknown"))
 
     def _release(self, kept: Kept, at: Instant | None = None) -> Reply[Any]:
         slot = kept.slot
         for entry in slot.entries:
             entry.over = max(entry.over, kept.term)
+        if kept.offer is not None:  # should it not have been confirmed by then
+            self._send(Reply(Cancel(slot.key, kept.offer)))
         operation = Release(slot.key, slot.holder, kept.term, at=at)
         reply: Reply[Any] = Reply(operation, settled=partial(self._released, slot))
         slot.releases[reply] = kept.term
@@ -226,12 +243,19 @@ class Keeping:
 
     # -- it is renewed, or not -----------------------------------------------------------
 
+    def _answered(self, reply: Reply[Any], error: BaseException | None) -> None:
+        """On whichever thread."""
+        self._mailbox.put(reply)
+
     def renewed(self, kept: Kept, sent: int, duration: Micros) -> bool:
         """A renewal sent at that instant has succeeded; False: too late, it is lost."""
         with self._lock:
             self._look(kept)
             if not kept.alive:
                 return False
+            kept.offer = None
+            if kept.settled is not None:
+                kept.settled.set()
             kept.sent = max(kept.sent, sent)
             kept.deadline = max(kept.deadline, sent + trusted(duration))
             kept.endangered = False
@@ -289,6 +313,11 @@ class Keeping:
             self._losses.tell(kept, "expired")
         self._release(kept)  # should it stand still: nobody relies on it any more
         self._tidy(kept.slot)
+
+    def confirm(self, share: Share) -> None:
+        """Return when the tenure has been confirmed, or is lost."""
+        if share.kept.settled is not None and self._pid == os.getpid():
+            share.kept.settled.wait()
 
     def verify(self, share: Share) -> None:
         """Raise ``LeaseLost`` unless its holder may still rely on the lease."""

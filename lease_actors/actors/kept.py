@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 from lease_actors.actors.alarm import Handle
 from lease_actors.actors.callbacks import Calls
 from lease_actors.actors.reply import Reply
-from lease_actors.core.model import Instant, Key, Micros
-from lease_actors.core.operations import Renew
+from lease_actors.core.model import ClaimId, Instant, Key, Micros
+from lease_actors.core.operations import Confirm, Renew
 
 OnLost: TypeAlias = Callable[[str], object]
 OnEndangered: TypeAlias = Callable[[], object]
@@ -80,12 +80,23 @@ class Kept:
     """Steady: when it is renewed next."""
     handle: Handle | None = None
     """The alarm for what becomes of it if it is not."""
+    offer: ClaimId | None = None
+    """The claim that it is on offer to, until that is confirmed."""
+    settled: threading.Event | None = None
+    """Set when that is, or when it is kept alive no more; None: it never was on offer."""
 
     @property
     def endangered_at(self) -> int:
         # A longer hold that came to share it, after a claim that took long, has its duration
         # counted from long ago: the deadline may come first.
         return min(self.sent + 2 * self.duration // 3, self.deadline)
+
+
+class Confirming:
+    """A letter to the keeper: a confirmation is on its way."""
+
+
+CONFIRMING = Confirming()
 
 
 @dataclass(slots=True, eq=False)
@@ -104,12 +115,15 @@ class Slot:
 
 
 class Renewal(Reply[int]):
-    """A renewal on its way; its answer is the steady instant before which it was sent."""
+    """A renewal on its way, or a confirmation; its answer is the steady instant before which it
+    was sent."""
 
     def __init__(self, kept: Kept, began: int, settled: Settled) -> None:
         slot = kept.slot
         duration = timedelta(microseconds=kept.duration)
-        operation = Renew(slot.key, slot.holder, kept.term, duration)
+        operation: Renew | Confirm = Renew(slot.key, slot.holder, kept.term, duration)
+        if kept.offer is not None:
+            operation = Confirm(slot.key, slot.holder, kept.term, duration, kept.offer)
         super().__init__(operation, began=began, settled=settled)
         self.kept = kept
         self.duration = kept.duration

@@ -43,9 +43,10 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the store has for those who wait here; read at that steady instant."""
+    """What the store has for those who wait here; steady: asked for, and read."""
 
     peek: Peek
+    sent: int
     at: int
 
 
@@ -202,8 +203,9 @@ class Lookout:
                 self._behind -= len(chunks[0])
                 self._put_last(chunks[0])
             for keys in chunks:
+                sent = clock.steady()
                 peek = store.peek(self._start(), keys)
-                self._tell(Seen(peek, clock.steady()))
+                self._tell(Seen(peek, sent, clock.steady()))
                 if peek.offers:
                     self._pause = _FIRST
         except Exception as error:  # of whatever kind: the next look finds out

@@ -136,8 +136,8 @@ class ManagerActor(LeaseActor):
                 self._line.put_back(message)
             case AttemptOverdue():
                 self._line.overdue(message)
-            case Seen(peek, at):
-                self._answers.seen(peek, at)
+            case Seen(peek, sent, at):
+                self._answers.seen(peek, sent, at)
                 self._schedule()
             case Called(notices):
                 self._answers.called(notices)

@@ -55,6 +55,8 @@ class Reply(pykka.Future[T], Generic[T]):
         self.call = call
         self.deadline: Handle | None = None
         """The alarm that ends it in time, if no thread waits for it."""
+        self.takes_offers = False
+        """Its caller need not wait until an offer is confirmed, and sees to that itself."""
         self.blocked = False
         """It is queued, or its wait is registered: only its own wait limits it now."""
         self._wait = wait

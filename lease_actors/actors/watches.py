@@ -22,7 +22,7 @@ _LAST_LOOK = 1_000_000
 class Watch:
     """One lease that somebody waits for."""
 
-    __slots__ = ("claims", "due", "ends", "pause")
+    __slots__ = ("claims", "due", "ends", "pause", "seen", "term")
 
     def __init__(self) -> None:
         self.claims: dict[str, dict[ClaimId, Reply[Any]]] = {}
@@ -31,6 +31,10 @@ class Watch:
         """Who waits for the end of which term."""
         self.due: Instant | None = None
         self.pause = _FIRST_LOOK
+        self.seen: int | None = None
+        """Steady: before it was asked for how it stands."""
+        self.term = 0
+        """Its highest, then."""
 
 
 class Watches:
@@ -95,6 +99,17 @@ class Watches:
         """The blocked claims on that lease."""
         watch = self._watches.get(key)
         return [r for claims in watch.claims.values() for r in claims.values()] if watch else []
+
+    def saw(self, key: Key, term: int, sent: int) -> None:
+        """The lease was seen with that highest term; it was asked for at that steady instant."""
+        watch = self._watches.get(key)
+        if watch is not None and (watch.seen is None or sent >= watch.seen):
+            watch.seen, watch.term = sent, term
+
+    def seen_before(self, key: Key, term: int) -> int | None:
+        """A steady instant after which that term was given, whenever one hears of it."""
+        watch = self._watches.get(key)
+        return watch.seen if watch is not None and watch.term < term else None
 
     def ended(self, key: Key, is_over: Callable[[int], bool]) -> list[Reply[Any]]:
         """Who waited for the end of a term that is over; they are forgotten."""

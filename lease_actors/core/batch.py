@@ -20,7 +20,7 @@ from lease_actors.core.model import (
     sole_need,
 )
 from lease_actors.core.notices import notices
-from lease_actors.core.operations import Cancel, Claim, Operation, Release, Revoke
+from lease_actors.core.operations import Cancel, Claim, Confirm, Operation, Release, Revoke
 
 
 class Decided(NamedTuple):
@@ -48,7 +48,7 @@ def needs(operations: Iterable[Operation]) -> dict[Key, Need]:
     """
     needed: dict[Key, Need] = {}
     for op in operations:
-        claim: ClaimId | None = op.claim if isinstance(op, Claim | Cancel) else None
+        claim: ClaimId | None = op.claim if isinstance(op, Claim | Cancel | Confirm) else None
         ends = isinstance(op, Revoke | Release)
         need = needed.get(op.key)
         if need is None and claim is None and not ends:

@@ -28,7 +28,9 @@ has tidied up.
   same decision: it is never seen free in between.
 * **Offer.** A claim of another process is offered the lease until an instant written with the
   offer; that process confirms by claiming again. A missed offer makes the whole *process*
-  absent: all its claims keep their places and are passed over until it shows itself.
+  absent: all its claims keep their places and are passed over until it shows itself. Whoever
+  stops in time by itself, as a block of ``hold()`` does, may rely on an offer before it is
+  confirmed: it is that claim's alone until it lapses.
 * **Pins.** A pinned lease neither expires nor is revoked. When the last pin goes the tenure
   has its full duration again.
 * **Nothing shortens** a tenure but a release that names an instant.
@@ -63,6 +65,7 @@ from lease_actors.core.operations import (
     Cancel,
     Check,
     Claim,
+    Confirm,
     Expire,
     Operation,
     Pin,
@@ -194,6 +197,8 @@ _Settled: TypeAlias = tuple[LeaseState, tuple[Effect, ...]]
 
 def decide(state: LeaseState, operation: Operation, context: Context) -> Decision:
     """Apply one operation to one lease."""
+    if isinstance(operation, Cancel | Confirm):
+        state = _leave(state, operation.claim)  # first: if its turn has just come, it is not had
     state, before = settle(state, context)
     decision = _RULES[type(operation)](state, operation, context)
     if not before:
@@ -427,6 +432,21 @@ def _renew(state: LeaseState, op: Renew, context: Context) -> Decision:
     return Decision(_extend(state, op.duration // _MICROSECOND, context.now), RENEWED)
 
 
+def _confirm(state: LeaseState, op: Confirm, context: Context) -> Decision:
+    tenure, offer, duration = state.tenure, state.offer, op.duration // _MICROSECOND
+    if offer is not None and (offer.term, offer.holder) == (op.term, op.holder):
+        state, began = _grant(state, op.holder, duration, op.term, context, op.claim)
+        # Whoever relied on the offer has had it since it was made.
+        tenure = began.tenure._replace(granted_at=offer.made_at)
+        return Decision(state._replace(tenure=tenure), RENEWED, (began._replace(tenure=tenure),))
+    if tenure is not None and tenure.term == op.term and tenure.ending is None:
+        return Decision(_extend(state, duration, context.now), RENEWED)
+    effects: tuple[Effect, ...] = ()
+    if offer is not None and offer.claim == op.claim:  # once more, under a later term
+        state, effects = _hand_over(state._replace(offer=None), context)
+    return Decision(state, refusals.lost(state, op), effects)
+
+
 def _release(state: LeaseState, op: Release, context: Context) -> Decision:
     tenure = state.tenure
     if tenure is None or tenure.term != op.term or tenure.holder != op.holder:
@@ -477,7 +497,6 @@ def _wait(state: LeaseState, op: Wait, context: Context) -> Decision:
 
 
 def _cancel(state: LeaseState, op: Cancel, context: Context) -> Decision:
-    state = _leave(state, op.claim)
     if state.offer is None or state.offer.claim != op.claim:
         return Decision(state, DONE)
     state, effects = _hand_over(state._replace(offer=None), context)
@@ -493,6 +512,7 @@ _RULES: dict[type, Callable[[LeaseState, Any, Context], Decision]] = {
     Claim: _claim,
     Revoke: _revoke,
     Renew: _renew,
+    Confirm: _confirm,
     Release: _release,
     Check: _check,
     Pin: _pin,

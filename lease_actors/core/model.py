@@ -126,12 +126,18 @@ class LeaseState(NamedTuple):
 class Notice(NamedTuple):
     """Says to other managers on the same store: look at this lease.
 
-    ``claim``: it is offered to that claim. A notice is a hint: lost, late or doubled, it does
-    no harm.
+    ``claim``: it is offered to that claim; what it says of the offer is true as long as that
+    stands. A notice is a hint: lost, late or doubled, it does no harm.
     """
 
     key: Key
     claim: ClaimId | None = None
+    term: int = 0
+    """Of the offer; 0: nothing is said of it."""
+    made_at: Instant = 0
+    window: Micros = 0
+    """For so long from then it is the claim's to confirm."""
+    pinned: bool = False
 
 
 class Need(NamedTuple):

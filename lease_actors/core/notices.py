@@ -7,7 +7,7 @@ there is one only where somebody may wait elsewhere.
 from __future__ import annotations
 
 from lease_actors.core.decide import due
-from lease_actors.core.model import ClaimId, LeaseState, Notice
+from lease_actors.core.model import ClaimId, LeaseState, Notice, Offer
 
 __all__ = ["notices"]
 
@@ -17,7 +17,7 @@ def notices(before: LeaseState, after: LeaseState, start: str) -> list[Notice]:
     found: list[Notice] = []
     offer = after.offer
     if offer is not None and offer != before.offer and offer.claim.start != start:
-        found.append(Notice(after.key, offer.claim))
+        found.append(_of_offer(after, offer))
     missed = before.offer
     if missed is not None and missed.claim.start != start and _is_absent(missed.claim, after):
         found.append(Notice(after.key, missed.claim))  # if it lives after all, let it show itself
@@ -30,6 +30,11 @@ def notices(before: LeaseState, after: LeaseState, start: str) -> list[Notice]:
     if _waits_for_its_end(before, after) or _must_look_earlier(before, after):
         found.append(Notice(after.key))
     return found
+
+
+def _of_offer(state: LeaseState, offer: Offer) -> Notice:
+    window = offer.lapses_at - offer.made_at
+    return Notice(state.key, offer.claim, offer.term, offer.made_at, window, bool(state.pins))
 
 
 def _is_absent(claim: ClaimId, state: LeaseState) -> bool:

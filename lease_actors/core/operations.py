@@ -95,6 +95,22 @@ class Renew:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm:
+    """The offer of that term to that claim becomes a tenure, which is relied on already.
+
+    It extends one that stands under that term, and begins none if the offer has lapsed or has
+    gone on to others. Either way the claim is queued no more.
+    """
+
+    kind: ClassVar[str] = "confirm"
+    key: Key
+    holder: str
+    term: int
+    duration: timedelta
+    claim: ClaimId
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """End the tenure of that term, or none; ``at`` an instant to come, end it there.
 
@@ -127,6 +143,6 @@ class Read:
 
 
 Operation: TypeAlias = (
-    Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Renew | Release | Expire | Read
+    Claim | Revoke | Check | Pin | Unpin | Wait | Cancel | Renew | Confirm | Release | Expire | Read
 )
 PublicOperation: TypeAlias = Claim | Revoke | Check | Pin | Unpin

@@ -7,7 +7,7 @@ reason of a loss, which is told from what the row remembers of the tenure's end.
 from __future__ import annotations
 
 from lease_actors.core.model import Key, LeaseState
-from lease_actors.core.operations import Claim, Renew, Revoke
+from lease_actors.core.operations import Claim, Confirm, Renew, Revoke
 from lease_actors.errors import ClaimDenied, LeaseLost, LeasePinned, NotHeld
 
 __all__ = ["denied", "lost", "not_held", "pinned"]
@@ -42,7 +42,7 @@ def not_held(key: Key, what: str, holder: str, state: LeaseState) -> NotHeld:
     return NotHeld(f"{what}: {holder!r} does not hold it, {why}", key=key)
 
 
-def lost(state: LeaseState, op: Renew) -> LeaseLost:
+def lost(state: LeaseState, op: Renew | Confirm) -> LeaseLost:
     tenure = state.tenure
     ended = state.ended if state.ended_term == op.term else None
     if tenure is not None and tenure.term == op.term:
@@ -55,7 +55,7 @@ def lost(state: LeaseState, op: Renew) -> LeaseLost:
         reason, why = "expired", "it has expired"
     else:
         reason, why = "unknown", "its tenure is over"
-    what = f"cannot renew lease {op.key.lease!r} for holder {op.holder!r}, term {op.term}"
+    what = f"cannot {op.kind} lease {op.key.lease!r} for holder {op.holder!r}, term {op.term}"
     return LeaseLost(f"{what}: {why}", key=op.key, reason=reason)
 
 

@@ -213,6 +213,7 @@ class WatchedStore(Store):
 
     def __getattribute__(self, name: str) -> Any:
         # All else is the other store's: not what this class inherits from the protocol.
-        if name in Store.__dict__ and name not in WatchedStore.__dict__:
+        inherited = Store.__dict__.get(name)
+        if inherited is not None and getattr(type(self), name) is inherited:
             return getattr(self.store, name)
         return super().__getattribute__(name)

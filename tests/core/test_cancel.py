@@ -38,6 +38,15 @@ def test_a_claim_that_has_left_is_never_attributed() -> None:
     assert state.tenure.holder == "here/2"
 
 
+def test_a_claim_that_leaves_just_as_its_turn_comes_does_not_get_the_lease() -> None:
+    mine, next_one = waiter(1, HERE), waiter(2, HERE)
+    decision = ask(lease(mine, tenure=tenure("alice", left=0)), Cancel(KEY, mine.claim))
+    assert (decision.state.tenure, began(decision)) == (None, [])
+    before = lease(mine, next_one, tenure=tenure("alice", left=0))
+    decision = ask(before, Cancel(KEY, mine.claim))
+    assert [e.claim for e in began(decision)] == [next_one.claim]
+
+
 def test_leaving_twice_is_leaving_once() -> None:
     before = lease(waiter(1, HERE), tenure=tenure())
     gone = ask(before, Cancel(KEY, ClaimId(HERE, 1))).state

@@ -43,6 +43,11 @@ def to(start: str, number: int) -> Notice:
     return Notice(KEY, ClaimId(start, number))
 
 
+def on_offer(start: str, number: int, term: int = 8, pinned: bool = False) -> Notice:
+    """An offer that was made just now."""
+    return Notice(KEY, ClaimId(start, number), term, NOW, WINDOW, pinned)
+
+
 ALL = Notice(KEY)
 
 
@@ -56,7 +61,9 @@ def test_where_nobody_waits_nobody_is_told() -> None:
 
 def test_an_offer_is_told_to_the_claim_that_it_is_made_to_and_to_no_other() -> None:
     before = lease(waiter(1, THERE), waiter(2, YONDER), tenure=tenure("alice"))
-    assert told(before, REVOKE) == [to(THERE, 1)]
+    assert told(before, REVOKE) == [on_offer(THERE, 1)]
+    pinned = before._replace(pins=("unit",), tenure=None)
+    assert told(pinned, Expire(KEY)) == [on_offer(THERE, 1, pinned=True)]
 
 
 def test_what_goes_to_a_claim_of_our_own_is_told_to_nobody() -> None:
@@ -67,13 +74,13 @@ def test_what_goes_to_a_claim_of_our_own_is_told_to_nobody() -> None:
 def test_a_claim_that_is_declined_passes_the_word_on() -> None:
     first, second = waiter(1, THERE), waiter(2, YONDER)
     before = lease(first, second, offer=offer(first))
-    assert told(before, Cancel(KEY, first.claim)) == [to(YONDER, 2)]
+    assert told(before, Cancel(KEY, first.claim)) == [on_offer(YONDER, 2, 9)]
 
 
 def test_who_missed_an_offer_is_told_so_that_it_can_show_itself() -> None:
     first, second = waiter(1, THERE), waiter(2, YONDER)
     before = lease(first, second, offer=offer(first, made=NOW - WINDOW))
-    assert told(before, Expire(KEY)) == [to(YONDER, 2), to(THERE, 1)]
+    assert told(before, Expire(KEY)) == [on_offer(YONDER, 2, 9), to(THERE, 1)]
 
 
 def test_a_confirmation_is_told_to_nobody() -> None:

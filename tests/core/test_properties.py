@@ -30,6 +30,7 @@ from lease_actors.core.operations import (
     Cancel,
     Check,
     Claim,
+    Confirm,
     Expire,
     Operation,
     Pin,
@@ -86,6 +87,9 @@ class Leases(RuleBasedStateMachine):
             self.came_back.add(start)
         [decided] = found
         before, now = self.before, self.now
+        for operation in operations:
+            if isinstance(operation, Cancel | Confirm):
+                self.leave(operation.key, operation.claim)
         state = dict(before)
         for operation, decision in zip(operations, decided.decisions, strict=True):
             self.hold(start, operation, state[operation.key], decision)
@@ -116,8 +120,6 @@ class Leases(RuleBasedStateMachine):
             if op.claim not in [claim for claim, _ in self.queue[op.key]]:
                 self.queue[op.key].append((op.claim, op.holder))
         if isinstance(decision.outcome, Granted) and isinstance(op, Claim):
-            self.leave(op.key, op.claim)
-        if isinstance(op, Cancel):
             self.leave(op.key, op.claim)
 
     def attributed(self, key: Key, term: int, claim: ClaimId | None, *, offered: bool) -> None:
@@ -189,6 +191,26 @@ class Leases(RuleBasedStateMachine):
             assert not isinstance(decision.outcome, Granted) or (
                 decision.outcome.tenure.term > offer.term
             )
+
+    @rule(key=keys, data=st.data(), lose=st.booleans())
+    def rely_on_an_offer(self, key: Key, data: st.DataObject, lose: bool) -> None:
+        offer = self.store.get(key)[0].offer
+        if offer is None:
+            return
+        holder, length = self.asked[offer.claim]
+        if data.draw(st.booleans()):
+            self.clock.advance(data.draw(st.sampled_from([1, 5])))
+        term = offer.term - data.draw(st.sampled_from([0, 0, 1]))
+        op = Confirm(key, holder, term, timedelta(seconds=length), offer.claim)
+        [decision] = self.apply(offer.claim.start, op, lose=lose).decisions
+        if isinstance(decision.outcome, LeaseLost):
+            assert term != offer.term or self.now >= offer.lapses_at
+            return
+        tenure = decision.state.tenure
+        assert tenure is not None
+        assert self.now < offer.lapses_at, "an offer was confirmed that had lapsed"
+        assert (tenure.holder, tenure.term) == (holder, offer.term)
+        assert tenure.expiry >= self.now + round(length * 1e6)
 
     @rule(start=starts, key=keys, data=st.data())
     def cancel(self, start: str, key: Key, data: st.DataObject) -> None:

@@ -32,11 +32,12 @@ _NOTIFY = "SELECT pg_notify(%s, %s)"
 def notify(shared: str, start: str, notices: Sequence[Notice]) -> list[Call]:
     """What passes the notices on, once this transaction is committed."""
     channels: dict[str, list[list[Any]]] = {}
-    for key, claim in notices:
+    for key, claim, *offer in notices:
         if claim is None:
             channels.setdefault(shared, []).append([*key])
         else:
-            channels.setdefault(_own(claim.start), []).append([*key, claim.number])
+            said = offer if offer[0] else ()
+            channels.setdefault(_own(claim.start), []).append([*key, claim.number, *said])
     return [Call(_NOTIFY, (channel, _write(start, look))) for channel, look in channels.items()]
 
 
@@ -55,7 +56,9 @@ def _read(payload: str, me: str) -> list[Notice] | None:
     if said.get("from") == me:
         return None
     return [
-        Notice(Key(*entry[:3]), ClaimId(me, entry[3]) if len(entry) > 3 else None)
+        Notice(Key(*entry[:3]), ClaimId(me, entry[3]), *entry[4:])
+        if len(entry) > 3
+        else Notice(Key(*entry))
         for entry in said.get("look", ())
     ]
 
