@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from lease_actors.actors.answers import Attribution
+from lease_actors.actors.attributed import Attribution
 from lease_actors.actors.door import Door
 from lease_actors.actors.keeping import Keeping
 from lease_actors.actors.kept import Entry, OnEndangered, OnLost, Share
@@ -104,13 +104,16 @@ class HeldLease(Lease):
     def deadline(self) -> datetime:
         """Up to when the lease is certain, by this machine's wall clock; moves with each renewal.
 
-        The instant before the last successful request was sent, plus the duration less 0.1 %.
+        The instant before the last successful request was sent, plus the duration less 0.1 %. It
+        waits until the hand-over of the lease is confirmed, as ``remaining()`` does.
         """
+        self._keeping.confirm(self._share)
         assert self._clock is not None
         return from_instant(self._clock.wall() + self._share.kept.deadline - self._steady())
 
     def remaining(self) -> timedelta:
         """For how long the lease is certain from now on; never negative, and zero once it is lost."""
+        self._keeping.confirm(self._share)
         return timedelta(microseconds=max(0, self._share.limit - self._steady()))
 
     def release(self, *, at: datetime | None = None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from benchmarks.adapters.base import Grip
 from benchmarks.adapters.ours_filled import insert_leases
 from lease_actors import ClaimDenied, Manager, ManagerConfig, MemoryStore
 
@@ -30,6 +31,18 @@ class Tenure:
         self._token.check()
 
 
+class Block:
+    """A block of ``hold()``: entered, and left."""
+
+    def __init__(self, client: LeaseClient, lease: str, holder: str, *, block: bool) -> None:
+        wait = None if block else 0
+        self._hold = client.claimer.hold(lease, holder, client.duration, wait=wait)
+        self._hold.__enter__()
+
+    def release(self) -> None:
+        self._hold.__exit__(None, None, None)
+
+
 class LeaseClient:
     def __init__(self, url: str, manager: Manager, duration: float) -> None:
         self._url = url
@@ -39,7 +52,7 @@ class LeaseClient:
         self.checker = manager.checker(NAMESPACE)
         self._manager = manager
 
-    def claim(self, name: str, holder: str, *, block: bool) -> Tenure | None:
+    def claim(self, name: str, holder: str, *, block: bool) -> Grip | None:
         try:
             self.claimer.claim(name, holder, self.duration, wait=None if block else 0)
         except ClaimDenied:
@@ -71,9 +84,19 @@ class LeaseClient:
         self._manager.wait()
 
 
-def connect(url: str, duration: float, **fields: Any) -> LeaseClient:
+class HoldClient(LeaseClient):
+    """It holds what it claims."""
+
+    def claim(self, name: str, holder: str, *, block: bool) -> Grip | None:
+        try:
+            return Block(self, name, holder, block=block)
+        except ClaimDenied:
+            return None
+
+
+def connect(url: str, duration: float, *, hold: bool = False, **fields: Any) -> LeaseClient:
     if url == "memory:":
         manager = Manager(ManagerConfig(MemoryStore(), **fields))
     else:
         manager = Manager.open(url, **fields)
-    return LeaseClient(url, manager, duration)
+    return (HoldClient if hold else LeaseClient)(url, manager, duration)

@@ -77,6 +77,19 @@ PEERS: tuple[Peer, ...] = (
         durable="synced to disk",
     ),
     ours(
+        "postgresql-hold",
+        "PostgreSQL, hold()",
+        server="postgresql",
+        scheme="postgresql+psycopg",
+        packages=(*OURS, "psycopg"),
+        durable="its offer synced to disk",
+        options={"hold": True},
+        lacks=dict.fromkeys(
+            (Ability.RENEW, Ability.CHECK, Ability.RECORD, Ability.KEEP, Ability.CLAIM),
+            "where nobody is waited for it is a claim",
+        ),
+    ),
+    ours(
         "mariadb",
         "MariaDB",
         server="mariadb",

@@ -133,6 +133,21 @@ TARGETS: tuple[Target, ...] = (
         at_most=2,
         pick=min,
     ),
+    *(
+        Target(
+            what=f"hand-over p50, PostgreSQL with hold() ÷ {title}",
+            work="hand-over",
+            us="lease-actors-postgresql-hold",
+            them=them,
+            read=P50,
+            at_most=most,
+            pick=min,
+        )
+        for title, them, most in (
+            ("the best peer that commits durably", DURABLE, 1),
+            ("two transactions and a NOTIFY by hand", ("listen-notify",), 2),
+        )
+    ),
     Target(
         what="50 waiters, PostgreSQL ÷ the best peer that promises an order",
         work="queue",

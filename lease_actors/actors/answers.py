@@ -6,14 +6,15 @@ Lives in the ManagerActor and is touched by its thread alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+from lease_actors.actors.attributed import Attributed, Attribution
 from lease_actors.actors.kept import trusted
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.watches import Watches
 from lease_actors.actors.work import Verdict
+from lease_actors.clock import micros
 from lease_actors.core.decide import (
     Began,
     Decision,
@@ -36,33 +37,8 @@ from lease_actors.stores.base import Peek
 _LATER = 1_000_000
 """Microseconds after which a lease is looked at that could not be looked at now."""
 
-_MICROSECOND = timedelta(microseconds=1)
-
 Post: TypeAlias = Callable[[Reply[Any], bool], None]
 """Append a reply to the line of operations; True: in front of all that wait."""
-
-
-class Attribution(NamedTuple):
-    """A lease as it was attributed; ``until``: the steady instant up to which that is certain."""
-
-    key: Key
-    tenure: Tenure
-    pinned: bool
-    since: int
-    """Steady: before the request was sent. The duration that was asked for counts from here."""
-    until: int
-    new: bool
-    """Not an extension."""
-    offer: ClaimId | None = None
-    """It is on offer to that claim, which is yet to be confirmed."""
-
-
-class _Held(NamedTuple):
-    """What was attributed here: the term, until when (steady), and to how many claims."""
-
-    term: int
-    until: int
-    claims: int
 
 
 class Answers:
@@ -70,13 +46,13 @@ class Answers:
 
     def __init__(self, runtime: Runtime, post: Post) -> None:
         self.watches = Watches()
+        self.attributed = Attributed()
         self._runtime = runtime
         self._post = post
         self._skew = 0
         """Steady time minus store time, as the last batch saw it."""
         self._asked_again: set[Reply[Any]] = set()
         self._looking: set[Key] = set()
-        self._held: dict[Key, _Held] = {}
         self._confirming: set[ClaimId] = set()
         """Answered with an offer, and not confirmed yet."""
 
@@ -141,21 +117,15 @@ class Answers:
 
     def _given(self, given: Attribution, waited: Micros | None) -> None:
         """It was answered, after a wait of so many microseconds if it was blocked."""
-        key, tenure = given.key, given.tenure
-        held = self._held.get(key)
-        others = held.claims if held is not None and held.term == tenure.term else 0
-        self._held[key] = _Held(tenure.term, given.until, others + 1)
+        self.attributed.add(given)
         if given.new and self._runtime.hooks:
-            seconds = None if waited is None else waited / 1e6
-            self._runtime.emit(TenureBegan(key, tenure.holder, tenure.term, seconds))
+            tenure, seconds = given.tenure, None if waited is None else waited / 1e6
+            self._runtime.emit(TenureBegan(given.key, tenure.holder, tenure.term, seconds))
 
     def _renewed(self, reply: Reply[Any], verdict: Verdict) -> None:
         op = reply.operation
         assert isinstance(op, Renew | Confirm)
-        held = self._held.get(op.key)
-        if held is not None and held.term == op.term:
-            until = verdict.sent + op.duration // _MICROSECOND
-            self._held[op.key] = held._replace(until=until)
+        self.attributed.renewed(op, verdict.sent)
         reply.settle(verdict.sent)
 
     def _park(self, reply: Reply[Any]) -> None:
@@ -176,7 +146,7 @@ class Answers:
                     self._hand_to(key, tenure, pinned, claim, verdict)
             case Ended(key, tenure, how, _):
                 self._runtime.ended(effect)
-                self._held.pop(key, None)
+                self.attributed.ended(key)
                 if self._runtime.hooks:
                     self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))
             case LookAgain(key):
@@ -195,25 +165,16 @@ class Answers:
 
     def left(self, attribution: Attribution) -> None:
         """Its caller was answered, and left before it could see the lease."""
-        key, tenure = attribution.key, attribution.tenure
-        held = self._held.get(key)
-        if held is not None and held.term == tenure.term:
-            self._held[key] = held._replace(claims=held.claims - 1)
+        self.attributed.left(attribution)
         if attribution.offer is None:
-            self._release(key, tenure)
+            self._release(attribution.key, attribution.tenure)
         else:
-            self._decline(key, attribution.offer)
+            self._decline(attribution.key, attribution.offer)
 
     def _release(self, key: Key, tenure: Tenure) -> None:
         # Before all that waits: a claim of that holder that came later begins a term of its own.
         release = Release(key, tenure.holder, tenure.term, "handed over", untouched=tenure.expiry)
         self._post(Reply(release), True)
-
-    def is_wanted(self, operation: Release) -> bool:
-        """A tenure is not given back that another claim has been answered with."""
-        held = self._held.get(operation.key)
-        answered = held is not None and held.term == operation.term and held.claims > 0
-        return operation.untouched is None or not answered
 
     def _follow(self, state: LeaseState, now: Instant) -> None:
         """Somebody waits here for this lease: whom does its present state concern?"""
@@ -257,8 +218,7 @@ class Answers:
             if reply is not None:
                 if not self._take_offer(reply, notice):
                     self._ask_again(reply)
-            elif claim not in self._confirming:
-                # It has left, or is in the batch that is on its way: the next one tells.
+            else:  # it has left, or is in the batch that is on its way: the next one tells
                 self.look(key)
 
     def _take_offer(self, reply: Reply[Any], notice: Notice) -> bool:
@@ -270,7 +230,7 @@ class Answers:
             return False
         # It was made after that, and is this claim's alone for its window; and for no longer than
         # its duration, once it is confirmed.
-        duration = op.duration // _MICROSECOND
+        duration = micros(op.duration)
         certain = min(notice.window, duration)
         now = self._runtime.clock.steady()
         if now - since > certain // 2:  # heard of too late: to confirm it may take a while, too
@@ -367,16 +327,6 @@ class Answers:
         instant = self.watches.next_due()
         self._runtime.figures.next_tick = instant
         return None if instant is None else instant + self._skew
-
-    def held(self) -> int:
-        """How many leases that were attributed here have neither ended nor run out."""
-        return len(self._held)
-
-    def drop_overdue(self) -> None:
-        """Forget, in that figure, what has run out."""
-        now = self._runtime.clock.steady()
-        for key in [k for k, held in self._held.items() if held.until <= now]:
-            del self._held[key]
 
     def _store_now(self) -> Instant:
         return self._runtime.clock.steady() - self._skew

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pykka
 
 from lease_actors.actors.alarm import Alarm
-from lease_actors.actors.answers import Attribution
+from lease_actors.actors.attributed import Attribution
 from lease_actors.actors.base import tell
 from lease_actors.actors.failures import stopped
 from lease_actors.actors.gate import Gate

@@ -13,20 +13,16 @@ from functools import partial
 from typing import Any
 
 from lease_actors.actors.alarm import Alarm
-from lease_actors.actors.answers import Attribution
-from lease_actors.actors.failures import stopped
+from lease_actors.actors.attributed import Attribution
 from lease_actors.actors.kept import CONFIRMING, Entry, Kept, Renewal, Share, Slot, trusted
 from lease_actors.actors.losing import Losses, error_of, lost
 from lease_actors.actors.mailbox import Mailbox
+from lease_actors.actors.releases import Releases
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
 from lease_actors.core.decide import Ended
 from lease_actors.core.model import ClaimId, Instant, Key, Micros
-from lease_actors.core.operations import Cancel, Release
 from lease_actors.errors import ManagerStopped
-
-_LATE = 100_000
-"""An alarm so late (microseconds) means that this process was suspended."""
 
 
 class Keeping:
@@ -42,14 +38,14 @@ class Keeping:
         mailbox: Mailbox,
         errands: Callable[[Sequence[Reply[Any]]], bool],
     ) -> None:
-        self._clock, self._alarm, self._mailbox, self._errands = clock, alarm, mailbox, errands
+        self._clock, self._alarm, self._mailbox = clock, alarm, mailbox
         self._lock = threading.RLock()  # to settle a reply may lead back in here
-        self._losses = Losses(self._lock, clock, alarm, mailbox, self._send)
+        self._releases = Releases(self._lock, errands, self._released)
+        self._losses = Losses(self._lock, clock, alarm, mailbox, self._releases.send)
         self._slots: dict[tuple[Key, str], Slot] = {}
         self._alive: set[Kept] = set()
         self._entering: set[Entry] = set()
         self._on_empty: Callable[[], object] | None = None
-        self._releases: set[Reply[Any]] = set()
         self._running: set[Share] = set()
         self._stopped = False
         self._pid = os.getpid()
@@ -114,7 +110,7 @@ class Keeping:
             kept = None if released else self._kept(slot, attribution, duration)
             if attribution.offer is not None and (kept is None or kept.offer is None):
                 # Another claim of this holder has confirmed it: this one is queued no more.
-                self._send(Reply(Cancel(slot.key, attribution.offer)))
+                self._releases.decline(slot.key, attribution.offer)
             if kept is None:
                 return None
             entry.share = Share(kept, entry.on_lost, entry.on_endangered, kept.deadline)
@@ -152,7 +148,7 @@ class Keeping:
         kept.offer, kept.settled = offer, threading.Event()
         kept.renewal = Renewal(kept, self._clock.steady(), self._answered)
         self._mailbox.put(CONFIRMING)
-        self._send(kept.renewal)
+        self._releases.send(kept.renewal)
 
     # -- a block ends --------------------------------------------------------------------
 
@@ -191,7 +187,7 @@ class Keeping:
 
     def _end(self, kept: Kept) -> Reply[Any]:
         self._retire(kept)
-        reply = self._release(kept, kept.ends_at)
+        reply = self._releases.release(kept, kept.ends_at)
         self._tidy(kept.slot)
         return reply
 
@@ -211,28 +207,9 @@ class Keeping:
             # confirmation: the release that follows it ends, or lets stand, what it makes.)
             kept.renewal.fail(lost(kept, "unknown"))
 
-    def _release(self, kept: Kept, at: Instant | None = None) -> Reply[Any]:
-        slot = kept.slot
-        for entry in slot.entries:
-            entry.over = max(entry.over, kept.term)
-        if kept.offer is not None:  # should it not have been confirmed by then
-            self._send(Reply(Cancel(slot.key, kept.offer)))
-        operation = Release(slot.key, slot.holder, kept.term, at=at)
-        reply: Reply[Any] = Reply(operation, settled=partial(self._released, slot))
-        slot.releases[reply] = kept.term
-        self._releases.add(reply)
-        self._send(reply)
-        return reply
-
-    def _released(self, slot: Slot, reply: Reply[Any], error: BaseException | None) -> None:
-        with self._lock:
-            self._releases.discard(reply)
-            slot.releases.pop(reply, None)
-            self._tidy(slot)
-
-    def _send(self, reply: Reply[Any]) -> None:
-        if not self._errands([reply]):
-            reply.fail(stopped(reply))
+    def _released(self, slot: Slot, reply: Reply[Any]) -> None:
+        slot.releases.pop(reply, None)
+        self._tidy(slot)
 
     def _tidy(self, slot: Slot) -> None:
         if slot.listed and not slot.entries and not slot.releases and slot.kept is None:
@@ -305,13 +282,13 @@ class Keeping:
     # -- it is lost ----------------------------------------------------------------------
 
     def _expire(self, kept: Kept, now: int) -> None:
-        suspended = _was_suspended(kept, now)
+        suspended = kept.was_suspended(now)
         self._retire(kept)
         if suspended:  # perhaps another has it by now
             self._losses.ask(kept)
         else:
             self._losses.tell(kept, "expired")
-        self._release(kept)  # should it stand still: nobody relies on it any more
+        self._releases.release(kept)  # should it stand still: nobody relies on it any more
         self._tidy(kept.slot)
 
     def confirm(self, share: Share) -> None:
@@ -350,8 +327,7 @@ class Keeping:
             for kept in list(self._alive):
                 self._retire(kept)
                 self._losses.tell(kept, "stopped")
-            for reply in list(self._releases):
-                reply.fail(stopped(reply))
+            self._releases.give_up()
 
     def forked(self) -> None:
         """In a forked child every hold is lost, and nothing of the parent's is touched."""
@@ -362,11 +338,3 @@ class Keeping:
                 # Another thread may have held its lock at the fork.
                 share.lost._at_fork_reinit()  # type: ignore[attr-defined]  # noqa: SLF001
                 share.lost.set()
-
-
-def _was_suspended(kept: Kept, now: int) -> bool:
-    """Did it run out because this process stood still, and not because the store was silent?"""
-    if now - kept.deadline >= _LATE:
-        return True
-    asked = kept.renewal is not None and kept.renewal.began < kept.deadline
-    return not asked and now >= kept.sent + kept.duration

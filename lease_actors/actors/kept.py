@@ -18,6 +18,9 @@ OnLost: TypeAlias = Callable[[str], object]
 OnEndangered: TypeAlias = Callable[[], object]
 Settled: TypeAlias = Callable[[Reply[Any], BaseException | None], None]
 
+_LATE = 100_000
+"""An alarm so late (microseconds) means that this process was suspended."""
+
 
 def trusted(duration: Micros) -> Micros:
     """For so long a tenure of that duration is relied on: clocks run at different rates."""
@@ -90,6 +93,13 @@ class Kept:
         # A longer hold that came to share it, after a claim that took long, has its duration
         # counted from long ago: the deadline may come first.
         return min(self.sent + 2 * self.duration // 3, self.deadline)
+
+    def was_suspended(self, now: int) -> bool:
+        """Did it run out because this process stood still, and not because the store was silent?"""
+        if now - self.deadline >= _LATE:
+            return True
+        asked = self.renewal is not None and self.renewal.began < self.deadline
+        return not asked and now >= self.sent + self.duration
 
 
 class Confirming:

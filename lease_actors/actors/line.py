@@ -116,7 +116,7 @@ class Line:
             if reply.is_settled:  # its caller has gone: nobody wants it any more
                 continue
             op = reply.operation
-            if isinstance(op, Release) and not self.answers.is_wanted(op):
+            if isinstance(op, Release) and not self.answers.attributed.is_wanted(op):
                 continue
             self._name(reply)
             if not self._aside or not self._aside.join(reply):

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lease_actors.actors.answers import Attribution
 from lease_actors.actors.aside import PutBack
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue
+from lease_actors.actors.attributed import Attribution
 from lease_actors.actors.base import Gone, LeaseActor, tell
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.actors.failures import stopped
@@ -174,7 +174,7 @@ class ManagerActor(LeaseActor):
         self._runtime.emit(Ticked(late / 1e6))
         for key in self._answers.due():
             self._answers.look(key)
-        self._answers.drop_overdue()
+        self._answers.attributed.drop_overdue(self._runtime.clock.steady())
         self._prune()
         # Every tick is answered: the ExpiryActor may have rung before it heard of an instant.
         self._woken_at = None
@@ -213,7 +213,7 @@ class ManagerActor(LeaseActor):
         watches, figures = self._answers.watches, self._runtime.figures
         figures.blocked_claims, figures.waits = watches.claims, watches.ends
         if self._runtime.hooks:
-            held = self._answers.held()
+            held = len(self._answers.attributed)
             self._runtime.emit(Gauges(watches.claims, watches.ends, held))
 
     # -- leaving -------------------------------------------------------------------------

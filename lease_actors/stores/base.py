@@ -55,7 +55,8 @@ class Changes:
     states: Sequence[LeaseState]
     absent: frozenset[str] = frozenset()
     notices: Sequence[Notice] = ()
-    """What other managers should look at once this is committed: a store that can tell them does."""
+    """What other managers should look at: a store that can tell them does, once this is committed.
+    What is not committed is told to nobody, since an offer that is told of is relied on."""
     ended: Sequence[PastTenure] = ()
     """The tenures that ended: for the history, if it is on."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from operator import attrgetter
 
 import pytest
 from acceptance.support import NS, inside, settle
@@ -116,10 +117,10 @@ STEPS = [
     ("_end", True),
     ("_retire", False),
     ("_retire", True),
-    ("_release", False),
-    ("_release", True),
-    ("_send", False),
-    ("_send", True),
+    ("_releases.release", False),
+    ("_releases.release", True),
+    ("_releases.send", False),
+    ("_releases.send", True),
 ]
 
 
@@ -127,8 +128,9 @@ STEPS = [
 def test_a_hold_cut_short_as_it_begins_or_ends_is_released(
     manager: Manager, step: str, after: bool
 ) -> None:
+    *owner, name = ("keeping", *step.split("."))
     with (
-        cut(manager._crew.keeping, step, after=after),
+        cut(attrgetter(".".join(owner))(manager._crew), name, after=after),
         manager.claimer(NS).hold("db", "me", 3600),
     ):
         pass

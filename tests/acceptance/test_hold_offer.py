@@ -8,17 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 import pytest
 from acceptance.conftest import Run
-from acceptance.support import NS, PATIENCE, Call, WatchedStore, settle, wait_for_queue
+from acceptance.support import (
+    NS,
+    PATIENCE,
+    Call,
+    Turnstile,
+    WatchedStore,
+    key,
+    settle,
+    wait_for_queue,
+)
+from support.cutting import cut
 from support.managers import managing, until
 
 from lease_actors import LeaseLost, Manager, MemoryStore, NotHeld, StoreError
-from lease_actors.core.model import Notice
+from lease_actors.actors.attributed import Attribution
+from lease_actors.actors.kept import Entry, Share
+from lease_actors.core.model import Key, Notice
 from lease_actors.held import HeldLease, Hold
-from lease_actors.stores.base import Heard, Listener, StorePassing
+from lease_actors.stores.base import Batch, Heard, Listener, Peek, StorePassing
 from lease_actors.testing import FakeClock
 
 LONG = 3600
@@ -34,6 +47,18 @@ class Overheard(WatchedStore):
         super().__init__(store)
         self.kept: list[Notice] | None = None
         self.heard: Heard = lambda notices: None
+        self.peeks = 0
+        self.claims: list[int] = []
+        """How many claims each transaction was about."""
+
+    def apply(self, batch: Batch) -> bool:
+        self.claims.append(sum(len(need.claims) for need in batch.needs.values()))
+        return super().apply(batch)
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        found = self.store.peek(start, keys)
+        self.peeks += 1
+        return found
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
         def overhear(notices: Sequence[Notice]) -> None:
@@ -50,14 +75,14 @@ class Two:
     """The managers, and who waits for the lease."""
 
     def __init__(self, one: Manager, other: Manager, store: Overheard, run: Run) -> None:
-        self.one, self.other, self.store, self._run = one, other, store, run
+        self.one, self.other, self.store, self.run = one, other, store, run
         self._queued = 0
         one.claimer(NS).claim("app", "first", LONG)
 
     def waits(self, holder: str = "me", **fields: Any) -> tuple[Hold, Call[HeldLease]]:
         """A hold of the other manager's, for a minute, that has its place in the queue."""
         hold = self.other.claimer(NS).hold("app", holder, 60, **fields)
-        entering = self._run(hold.__enter__)
+        entering = self.run(hold.__enter__)
         self._queued += 1
         wait_for_queue(self.other, self._queued)
         return hold, entering
@@ -103,7 +128,6 @@ def test_its_block_begins_before_the_confirmation_is_written(two: Two) -> None:
     hold, lease = two.on_offer()
     lease.check()
     assert (lease.holder, lease.term, two.leases) == ("me", 2, {"app": "me"})
-    assert timedelta(0) < lease.remaining() < timedelta(seconds=WINDOW)
     with pytest.raises(NotHeld, match="has not confirmed"):
         two.one.checker(NS).token("app", "me").check()
     two.confirmed()
@@ -117,10 +141,42 @@ def test_its_block_begins_before_the_confirmation_is_written(two: Two) -> None:
 def test_it_is_kept_like_any_other(two: Two, clock: FakeClock) -> None:
     hold, lease = two.on_offer()
     two.confirmed()
+    two.store.claims.clear()
     clock.advance(LONG)
     lease.check()
     leave(hold)
     assert two.leases == {}
+    assert set(two.store.claims) == {0}  # nothing but renewals
+
+
+def test_it_begins_at_once_however_long_it_has_waited(two: Two, clock: FakeClock) -> None:
+    hold, entering = two.waits()
+    clock.advance(LONG / 2)
+    before = two.store.peeks
+    two.store.heard([Notice(key("app"))])  # look, whatever the reason
+    until(lambda: two.store.peeks > before, "a look")
+    settle(two.other)
+    two.store.way_in.close()
+    two.one.revoker(NS).revoke("app", "first")
+    entering.result().check()
+    two.confirmed()
+    leave(hold)
+
+
+def test_it_relies_on_it_for_no_longer_than_its_own_duration(two: Two, clock: FakeClock) -> None:
+    hold = two.other.claimer(NS).hold("app", "me", 2)
+    entering = two.run(hold.__enter__)
+    wait_for_queue(two.other, 1)
+    two.store.way_in.close()
+    two.one.revoker(NS).revoke("app", "first")
+    lease = entering.result()
+    clock.advance(1.997)
+    lease.check()
+    clock.advance(0.001)
+    assert lease.lost.is_set()
+    two.confirmed()
+    with pytest.raises(LeaseLost):
+        leave(hold)
 
 
 def test_a_claim_waits_for_its_confirmation(two: Two, run: Run) -> None:
@@ -142,6 +198,21 @@ def test_what_is_asked_in_the_block_is_asked_after_the_confirmation(two: Two, ru
     check.result()
     assert longer.result().term == lease.term
     leave(hold)
+
+
+def test_whoever_asks_for_how_long_it_is_certain_waits_for_the_confirmation(
+    two: Two, run: Run
+) -> None:
+    hold, lease = two.on_offer()
+    remaining, deadline = run(lease.remaining), run(lambda: lease.deadline)
+    settled = lease._share.kept.settled
+    assert settled is not None
+    until(lambda: len(settled._cond._waiters) == 2, "both wait")  # type: ignore[attr-defined]
+    two.confirmed()
+    assert remaining.result() == WHOLE
+    assert deadline.result() > lease.granted_at + WHOLE / 2
+    leave(hold)
+    assert not lease.remaining()
 
 
 def test_it_says_when_the_lease_was_granted_as_everybody_else_does(two: Two) -> None:
@@ -171,6 +242,32 @@ def test_a_block_that_ends_before_the_confirmation_leaves_nothing(two: Two, run:
     leaving.result()
     assert after.get(timeout=PATIENCE).term == 3
     assert (two.leases, two.waiting) == ({"app": "next"}, [])
+
+
+def test_a_block_that_ends_after_the_confirmation_has_failed_leaves_nothing(two: Two) -> None:
+    hold, _ = two.on_offer()
+    after = two.one.claimer(NS).claim_future("app", "next", LONG)
+    settle(two.one)
+    two.store.failure = StoreError("broken")
+    with pytest.raises(StoreError):
+        two.confirmed()  # nothing is
+    two.store.failure = None
+    leave(hold)
+    assert after.get(timeout=PATIENCE).term == 3
+    assert two.waiting == []
+
+
+def test_it_may_name_the_instant_at_which_it_ends_before_it_is_confirmed(
+    two: Two, clock: FakeClock
+) -> None:
+    hold, lease = two.on_offer()
+    lease.release(at=lease.granted_at + timedelta(seconds=30))
+    two.confirmed()
+    leave(hold)
+    clock.advance(29)
+    assert two.leases == {"app": "me"}
+    clock.advance(1)
+    assert two.leases == {}
 
 
 def test_without_a_confirmation_it_is_lost_before_the_offer_lapses(
@@ -227,6 +324,28 @@ def test_a_caller_that_is_cut_short_just_then_declines(
         entering.result()
     assert after.get(timeout=PATIENCE).holder == "next"
     assert two.waiting == []
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", ["keep", "_confirm", "entered", "_releases.send", "_mailbox.put"])
+def test_one_that_is_cut_short_as_it_begins_or_ends_leaves_nothing(
+    two: Two, run: Run, step: str, after: bool
+) -> None:
+    def hand_over() -> None:
+        wait_for_queue(two.other, 1)
+        two.one.revoker(NS).revoke("app", "first")
+
+    handing_over = run(hand_over)
+    *owner, name = ("keeping", *step.split("."))
+    with (
+        cut(attrgetter(".".join(owner))(two.other._crew), name, after=after),
+        two.other.claimer(NS).hold("app", "me", 60),
+    ):
+        pass
+    handing_over.result()
+    settle(two.other)
+    assert (two.leases, two.waiting) == ({}, [])
+    assert two.other.report()["kept-leases"] == 0
 
 
 def test_a_manager_that_stops_meanwhile_releases_it_when_the_block_ends(two: Two) -> None:
@@ -287,6 +406,36 @@ def test_the_holders_other_claim_may_confirm_it_first(two: Two) -> None:
     lease.check()
     assert two.waiting == []
     leave(hold)
+    assert two.leases == {}
+
+
+def test_the_holders_other_hold_may_have_it_first(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One hears of the offer, and is slow; meanwhile the other is answered with the tenure."""
+    keeping, slow = two.other._crew.keeping, Turnstile()
+    keep = keeping.keep
+
+    def keep_slowly(entry: Entry, given: Attribution, duration: int) -> Share | None:
+        if given.offer is not None:
+            slow.go_through()
+        return keep(entry, given, duration)
+
+    monkeypatch.setattr(keeping, "keep", keep_slowly)
+    slow.close()
+    first, entering = two.waits()
+    second, also = two.waits()
+    two.one.revoker(NS).revoke("app", "first")
+    slow.await_one()
+    two.one.claimer(NS).claim("app", "me", 60)
+    assert also.result().term == 2
+    slow.open()
+    assert entering.result().term == 2
+    settle(two.other)
+    assert two.waiting == []
+    leave(first)
+    also.result().check()
+    leave(second)
     assert two.leases == {}
 
 

@@ -25,8 +25,11 @@ DURATION, WINDOW = 1.0, 1.0
 class Site:
     """Processes that work under one lease, and the folder in which they write it all down."""
 
-    def __init__(self, open_one: Open, place: Place, folder: Path, seed: int) -> None:
+    def __init__(
+        self, open_one: Open, place: Place, folder: Path, seed: int, *, hold: bool = False
+    ) -> None:
         self._open, self._url, self.folder = open_one, place.url, folder
+        self._hold = hold
         self._names = itertools.count(1)
         self.random = random.Random(seed)
         self.workers: dict[Helper, list[str]] = {}
@@ -41,7 +44,7 @@ class Site:
         self.workers[helper] = [f"w{next(self._names)}" for _ in range(THREADS)]
         for name in self.workers[helper]:
             seed = self.random.random()
-            work = {"folder": str(self.folder), "name": name, "seed": seed}
+            work = {"folder": str(self.folder), "name": name, "seed": seed, "hold": self._hold}
             helper.do("work", **work, duration=DURATION, steps=4)
 
     def any(self) -> Helper:
@@ -128,6 +131,19 @@ def test_nobody_counts_while_another_does(open_one: Open, place: Place, tmp_path
         *(site.stop_one for _ in range(2)),
         *(site.revoke_one for _ in range(5)),
     ]
+    site.random.shuffle(happenings)
+    for happening in happenings:
+        site.count_on()
+        happening()
+    site.count_on()
+    tenures = site.close()
+    assert len({tenure.who for tenure in tenures}) >= PROCESSES * THREADS
+
+
+def test_nobody_counts_while_another_holds(open_one: Open, place: Place, tmp_path: Path) -> None:
+    """Nobody revokes here: of that a block of hold() learns with its next renewal only."""
+    site = Site(open_one, place, tmp_path, seed=5, hold=True)
+    happenings = [site.kill_one, site.kill_one, *(site.stop_one for _ in range(3))]
     site.random.shuffle(happenings)
     for happening in happenings:
         site.count_on()

@@ -7,12 +7,12 @@ import json
 import os
 import random
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lease_actors import Lease, LeaseError, Manager, NotHeld
+from lease_actors import Lease, LeaseError, LeaseLost, Manager
 from lease_actors.clock import to_instant
 from lease_actors.stores.base import StorePassing
 
@@ -60,11 +60,20 @@ class Worker(threading.Thread):
     """
 
     def __init__(
-        self, manager: Manager, folder: Path, name: str, *, duration: float, steps: int, seed: int
+        self,
+        manager: Manager,
+        folder: Path,
+        name: str,
+        *,
+        duration: float,
+        steps: int,
+        seed: int,
+        hold: bool = False,
     ) -> None:
         super().__init__(name=f"worker {name}", daemon=True)
         self._manager, self._folder, self._name = manager, folder, name
         self._duration, self._steps = duration, steps
+        self._turn = self._turn_of_hold if hold else self._turn_of_claim
         self._random = random.Random(seed)
         self._record = Record(folder / f"{name}.history", name)
         self._ending = threading.Event()
@@ -99,9 +108,33 @@ class Worker(threading.Thread):
             except StorePassing:
                 tick.wait(0.05)
 
-    def _turn(self) -> None:
+    def _ask(self) -> None:
         self._asked += 1
         self._record("asked", ask=self._asked, at=self._now())
+
+    def _turn_of_hold(self) -> None:
+        """A block that asks nobody but its own clock whether it holds the lease."""
+        self._ask()
+        hold = self._manager.claimer(NS).hold(LEASE, self._name, self._duration, wait=60)
+        try:
+            lease = hold.__enter__()
+        except LeaseError as error:
+            self._record("failed", ask=self._asked, error=type(error).__name__)
+            return
+        # Of its expiry nothing is written down: it is given back as soon as its deadline has passed.
+        at = to_instant(lease.granted_at)
+        self._record("granted", ask=self._asked, term=lease.term, granted_at=at, expiry=at)
+        try:
+            for _ in range(self._random.randint(1, self._steps)):
+                if not self._step(lease, lease.check):
+                    break
+            self._record("releasing", term=lease.term, at=self._now())
+        finally:
+            with suppress(LeaseLost):
+                hold.__exit__(None, None, None)
+
+    def _turn_of_claim(self) -> None:
+        self._ask()
         try:
             lease = self._manager.claimer(NS).claim(LEASE, self._name, self._duration, wait=60)
         except LeaseError as error:  # a store that was away: nothing may be inferred
@@ -111,8 +144,9 @@ class Worker(threading.Thread):
         self._record(
             "granted", ask=self._asked, term=lease.term, granted_at=granted_at, expiry=expiry
         )
+        check = self._manager.checker(NS).token(LEASE, self._name).check
         for _ in range(self._random.randint(1, self._steps)):
-            if not self._step(lease):
+            if not self._step(lease, check):
                 return
         to_release = self._random.random() < 0.97
         if to_release:
@@ -125,14 +159,12 @@ class Worker(threading.Thread):
         except LeaseError:
             pass  # it has ended otherwise, or will
 
-    def _step(self, lease: Lease) -> bool:
+    def _step(self, lease: Lease, check: Callable[[], None]) -> bool:
         """One step, if the lease stands and there is time enough; False otherwise."""
         with locked(self._folder / f"{self._name}.lock"):
             now = self._now()
             try:
-                self._manager.checker(NS).token(LEASE, self._name).check()
-            except NotHeld:
-                return False
+                check()
             except LeaseError:
                 return False
             self._record("stood", term=lease.term, at=now)

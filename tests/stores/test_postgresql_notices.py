@@ -93,6 +93,15 @@ def test_an_offer_is_heard_by_its_own_start_alone(store: SqlStore, listen: Liste
         assert sorted(ear.wait(2)) == sorted([[offer], [Notice(named("all"))]])
 
 
+def test_what_is_said_of_an_offer_is_heard_whole(store: SqlStore, listen: Listen) -> None:
+    teller, ear = Start(store), Ear()
+    listen("a" * 32, ear)
+    offer = Notice(KEY, ClaimId("a" * 32, 7), 8, 1_582_979_696_789_013, 5_000_000, True)
+    say(teller, offer, Notice(KEY, ClaimId("a" * 32, 9)))
+    assert ear.wait(1) == [[offer, Notice(KEY, ClaimId("a" * 32, 9))]]
+    assert isinstance(ear.wait(1)[0][0].pinned, bool)
+
+
 def test_what_is_taken_back_is_not_heard(store: SqlStore, listen: Listen) -> None:
     teller, ear = Start(store), Ear()
     listen("a" * 32, ear)
