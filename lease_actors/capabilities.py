@@ -112,9 +112,11 @@ class Claimer(_Capability):
 
         Entering it claims as :meth:`claim` does, ``wait`` included (None: as long as it takes),
         raises what that raises, and gives a :class:`HeldLease`. (On PostgreSQL one that has waited
-        begins as soon as its lease is on offer, which is confirmed a moment later.) The lease is renewed at a third of the duration. ``on_endangered()`` is called when two thirds have passed without a renewal;
-        ``on_lost(reason)`` once, when it is lost. Leaving a block whose lease was lost raises
-        ``LeaseLost``, unless the block raised something itself. Source: SEMANTICS, "Keeping".
+        begins as soon as its lease is on offer, which is confirmed a moment later.) The lease is
+        renewed at a third of the duration. ``on_endangered()`` is called when two thirds have
+        passed without a renewal; ``on_lost(reason)`` once, when it is lost. Leaving a block whose
+        lease was lost raises ``LeaseLost``, unless the block raised something itself.
+        Source: SEMANTICS, "Keeping".
         """
         key = self._key(lease)
         for name, callback in (("on_lost", on_lost), ("on_endangered", on_endangered)):

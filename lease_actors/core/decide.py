@@ -333,8 +333,10 @@ def _grant(
     term: int,
     context: Context,
     claim: ClaimId | None,
+    until: Instant = 0,
 ) -> tuple[LeaseState, Began]:
-    tenure = Tenure(holder, term, context.now, duration, context.now + duration)
+    """``until``: the tenure stands to that instant at least."""
+    tenure = Tenure(holder, term, context.now, duration, max(context.now + duration, until))
     state = state._replace(term=term, tenure=tenure, offer=None)
     return state, Began(state.key, tenure, bool(state.pins), claim)
 
@@ -358,7 +360,7 @@ def _leave(state: LeaseState, claim: ClaimId | None) -> LeaseState:
 
 def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
     duration = op.duration // _MICROSECOND
-    tenure, offer = state.tenure, state.offer
+    tenure, offer, until = state.tenure, state.offer, 0
     if tenure is not None:
         if tenure.holder != op.holder or tenure.ending is not None:
             return _block(state, op, duration, context)
@@ -371,12 +373,14 @@ def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
         if offer.holder != op.holder:
             return _block(state, op, duration, context)
         term = offer.term  # confirmed, by this claim or by another of the same holder
+        if offer.claim != op.claim:  # whoever it was made to may rely on it already
+            until = offer.lapses_at
     elif state.horizon is not None:
         return _block(state, op, duration, context)  # somebody live may be in front
     else:
         term = state.term + 1
     state = _leave(state, op.claim)
-    state, began = _grant(state, op.holder, duration, term, context, op.claim)
+    state, began = _grant(state, op.holder, duration, term, context, op.claim, until)
     return Decision(state, Granted(began.tenure, began.pinned, extended=False), (began,))
 
 

@@ -113,6 +113,15 @@ def test_it_is_confirmed_by_any_other_claim_of_that_holder() -> None:
     assert again.state.queued == 0
 
 
+def test_another_claim_that_is_shorter_does_not_cut_what_it_was_offered_for() -> None:
+    state = ask(on_offer(FIRST), claim(FIRST.holder, 0.25)).state
+    assert state.tenure is not None
+    assert (state.tenure.expiry, state.tenure.duration) == (MADE + WINDOW, us(0.25))
+    own = ask(on_offer(FIRST), claim(FIRST.holder, 0.25, FIRST.claim)).state
+    assert own.tenure is not None
+    assert own.tenure.expiry == NOW + us(0.25)
+
+
 def test_a_queueing_claim_that_confirms_for_its_holder_does_not_queue() -> None:
     other = ClaimId(HERE, 40)
     decision = ask(on_offer(), claim("there/1", id=other), start=HERE)

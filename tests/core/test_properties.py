@@ -25,7 +25,7 @@ from lease_actors.core.decide import (
     Offered,
     Queued,
 )
-from lease_actors.core.model import ClaimId, Key, LeaseState, Tenure
+from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure
 from lease_actors.core.operations import (
     Cancel,
     Check,
@@ -66,6 +66,7 @@ class Leases(RuleBasedStateMachine):
         self.came_back: set[str] = set()
         self.terms = dict.fromkeys(KEYS, 0)
         self.asked: dict[ClaimId, tuple[str, float]] = {}
+        self.offers: dict[Key, Offer] = {}
 
     # -- how it is asked -----------------------------------------------------------------
 
@@ -108,9 +109,14 @@ class Leases(RuleBasedStateMachine):
         for effect in decision.effects:
             match effect:
                 case Began(key, tenure, _, claim):
+                    self.nobody_elses(key, tenure.holder, op)
                     self.attributed(key, tenure.term, claim, offered=on_offer)
+                    if key in self.offers and self.offers[key].claim == claim:
+                        del self.offers[key]  # it is confirmed: its own duration counts now
                 case Offered(key, offer):
+                    self.nobody_elses(key, offer.holder, op)
                     self.offered(key, offer.term, offer.claim)
+                    self.offers[key] = offer
                 case Missed(missed):
                     self.absent.add(missed)
                 case Ended(_, tenure, _, _):
@@ -121,6 +127,13 @@ class Leases(RuleBasedStateMachine):
                 self.queue[op.key].append((op.claim, op.holder))
         if isinstance(decision.outcome, Granted) and isinstance(op, Claim):
             self.leave(op.key, op.claim)
+
+    def nobody_elses(self, key: Key, holder: str, op: Operation) -> None:
+        """What is on offer is one claim's alone until that lapses, whoever confirms it, unless it
+        is revoked, released or declined."""
+        offer = self.offers.get(key)
+        if offer is not None and self.now < offer.lapses_at and holder != offer.holder:
+            assert isinstance(op, Revoke | Release | Cancel | Confirm)
 
     def attributed(self, key: Key, term: int, claim: ClaimId | None, *, offered: bool) -> None:
         assert term == self.terms[key] + 1 or (offered and term == self.terms[key])
