@@ -121,6 +121,11 @@ class Leases(RuleBasedStateMachine):
                     self.absent.add(missed)
                 case Ended(_, tenure, _, _):
                     self.ended(op, was, tenure)
+        offer, tenure = self.offers.get(op.key), decision.state.tenure
+        if offer is not None and isinstance(op, Revoke | Release | Cancel | Confirm):
+            taken = tenure is None or tenure.holder != offer.holder
+            if decision.state.offer is None and taken:
+                del self.offers[op.key]
         self.kept(op, was, decision)
         if isinstance(decision.outcome, Queued) and isinstance(op, Claim) and op.claim is not None:  # noqa: SIM102
             if op.claim not in [claim for claim, _ in self.queue[op.key]]:
@@ -252,8 +257,10 @@ class Leases(RuleBasedStateMachine):
         if isinstance(decision.outcome, LeaseLost):
             assert tenure is None or tenure.term != term
             return
-        assert before is not None
         assert tenure is not None
+        if any(isinstance(e, Began) and e.tenure.term == term for e in decision.effects):
+            return  # a guess: its turn has come in this very operation
+        assert before is not None
         assert (before.term, tenure.term) == (term, term), "a renewal began or revived a tenure"
         assert before.expiry > self.now or decision.state.pins
         assert tenure.expiry >= max(before.expiry, self.now + round(length * 1e6))
