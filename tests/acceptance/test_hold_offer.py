@@ -6,6 +6,7 @@ Its transactions can be held up.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from operator import attrgetter
@@ -47,6 +48,9 @@ class Overheard(WatchedStore):
         super().__init__(store)
         self.kept: list[Notice] | None = None
         self.heard: Heard = lambda notices: None
+        self.listening = False
+        self.looking = threading.Lock()
+        """Whoever has it keeps the manager from seeing what it is to hear of."""
         self.peeks = 0
         self.claims: list[int] = []
         """How many claims each transaction was about."""
@@ -56,7 +60,8 @@ class Overheard(WatchedStore):
         return super().apply(batch)
 
     def peek(self, start: str, keys: Sequence[Key]) -> Peek:
-        found = self.store.peek(start, keys)
+        with self.looking:
+            found = self.store.peek(start, keys)
         self.peeks += 1
         return found
 
@@ -68,7 +73,9 @@ class Overheard(WatchedStore):
                 self.kept += notices
 
         self.heard = heard
-        return self.store.listen(start, overhear)
+        listener = self.store.listen(start, overhear)
+        self.listening = True
+        return listener
 
 
 class Two:
@@ -79,19 +86,25 @@ class Two:
         self._queued = 0
         one.claimer(NS).claim("app", "first", LONG)
 
-    def waits(self, holder: str = "me", **fields: Any) -> tuple[Hold, Call[HeldLease]]:
-        """A hold of the other manager's, for a minute, that has its place in the queue."""
-        hold = self.other.claimer(NS).hold("app", holder, 60, **fields)
+    def waits(self, duration: float = 60, **fields: Any) -> tuple[Hold, Call[HeldLease]]:
+        """A hold of the other manager's that has its place in the queue."""
+        hold = self.other.claimer(NS).hold("app", "me", duration, **fields)
         entering = self.run(hold.__enter__)
         self._queued += 1
         wait_for_queue(self.other, self._queued)
+        until(lambda: self.store.listening, "it listens")
         return hold, entering
+
+    def hand_over(self) -> None:
+        """The other manager has been told of an offer, and has not seen it, when this returns."""
+        with self.store.looking:
+            self.one.revoker(NS).revoke("app", "first")
 
     def on_offer(self, **fields: Any) -> tuple[Hold, HeldLease]:
         """A hold that has begun, while the other manager cannot write."""
         hold, entering = self.waits(**fields)
         self.store.way_in.close()
-        self.one.revoker(NS).revoke("app", "first")
+        self.hand_over()
         return hold, entering.result()
 
     def confirmed(self) -> None:
@@ -157,18 +170,16 @@ def test_it_begins_at_once_however_long_it_has_waited(two: Two, clock: FakeClock
     until(lambda: two.store.peeks > before, "a look")
     settle(two.other)
     two.store.way_in.close()
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     entering.result().check()
     two.confirmed()
     leave(hold)
 
 
 def test_it_relies_on_it_for_no_longer_than_its_own_duration(two: Two, clock: FakeClock) -> None:
-    hold = two.other.claimer(NS).hold("app", "me", 2)
-    entering = two.run(hold.__enter__)
-    wait_for_queue(two.other, 1)
+    hold, entering = two.waits(duration=2)
     two.store.way_in.close()
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     lease = entering.result()
     clock.advance(1.997)
     lease.check()
@@ -183,7 +194,7 @@ def test_a_claim_waits_for_its_confirmation(two: Two, run: Run) -> None:
     claim = run(lambda: two.other.claimer(NS).claim("app", "me", 60, wait=None))
     wait_for_queue(two.other, 1)
     two.store.way_in.close()
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     two.store.way_in.await_one()
     assert not claim.is_over
     two.confirmed()
@@ -319,7 +330,7 @@ def test_a_caller_that_is_cut_short_just_then_declines(
     monkeypatch.setattr(two.other._crew.keeping, "keep", cut)
     after = two.one.claimer(NS).claim_future("app", "next", LONG)
     settle(two.one)
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     with pytest.raises(KeyboardInterrupt):
         entering.result()
     assert after.get(timeout=PATIENCE).holder == "next"
@@ -333,7 +344,8 @@ def test_one_that_is_cut_short_as_it_begins_or_ends_leaves_nothing(
 ) -> None:
     def hand_over() -> None:
         wait_for_queue(two.other, 1)
-        two.one.revoker(NS).revoke("app", "first")
+        until(lambda: two.store.listening, "it listens")
+        two.hand_over()
 
     handing_over = run(hand_over)
     *owner, name = ("keeping", *step.split("."))
@@ -381,7 +393,7 @@ def test_two_holds_of_one_holder_share_it(two: Two) -> None:
     first, entering = two.waits()
     second, also = two.waits()
     two.store.way_in.close()
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     lease = entering.result()
     assert not also.is_over
     two.confirmed()
@@ -397,7 +409,7 @@ def test_the_holders_other_claim_may_confirm_it_first(two: Two) -> None:
     """And the news of the offer come only then."""
     hold, entering = two.waits()
     two.store.kept = []
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     assert two.one.claimer(NS).claim("app", "me", LONG).term == 2
     two.store.heard(two.store.kept)
     lease = entering.result()
@@ -425,7 +437,7 @@ def test_the_holders_other_hold_may_have_it_first(
     slow.close()
     first, entering = two.waits()
     second, also = two.waits()
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     slow.await_one()
     two.one.claimer(NS).claim("app", "me", 60)
     assert also.result().term == 2
@@ -446,9 +458,10 @@ def test_news_that_come_twice_are_news_once(two: Two) -> None:
     hold, entering = two.waits()
     two.store.way_in.close()
     two.store.kept = []
-    two.one.revoker(NS).revoke("app", "first")
-    for _ in range(3):
-        two.store.heard(two.store.kept)
+    with two.store.looking:
+        two.one.revoker(NS).revoke("app", "first")
+        for _ in range(3):
+            two.store.heard(two.store.kept)
     lease = entering.result()
     two.confirmed()
     two.store.heard(two.store.kept)
@@ -462,7 +475,7 @@ def test_an_offer_of_which_it_hears_late_is_confirmed_first(two: Two, clock: Fak
     hold, entering = two.waits()
     two.store.way_in.close()
     two.store.kept = []
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     clock.advance(WINDOW * 0.6)
     two.store.heard(two.store.kept)
     two.store.way_in.await_one()
@@ -478,7 +491,7 @@ def test_an_offer_that_has_lapsed_by_then_is_not_relied_on(two: Two, clock: Fake
     settle(two.one)
     two.store.way_in.close()
     two.store.kept = []
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     clock.advance(WINDOW)
     assert after.get(timeout=PATIENCE).term == 3
     two.confirmed()  # it has asked again meanwhile, and has seen a later term
@@ -493,7 +506,7 @@ def test_one_of_whose_offer_little_is_said_waits_for_its_confirmation(two: Two) 
     hold, entering = two.waits()
     two.store.way_in.close()
     two.store.kept = []
-    two.one.revoker(NS).revoke("app", "first")
+    two.hand_over()
     two.store.heard([Notice(notice.key, notice.claim) for notice in two.store.kept])
     two.store.way_in.await_one()
     assert not entering.is_over

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from guard.desks import LONG, NS, Desk, laid_out
 from support.managers import Calling, until
 
 from lease_actors import LeaseLost, Manager, ManagerConfig, NotHeld, SqlStore
+from lease_actors.core.model import Key
 from lease_actors.held import HeldLease, Hold
-from lease_actors.stores.base import Batch, Heard, Listener
+from lease_actors.stores.base import Batch, Heard, Listener, Peek
 
 
 class HeldUpStore(SqlStore):
@@ -21,11 +23,17 @@ class HeldUpStore(SqlStore):
     def __init__(self, url: Any) -> None:
         super().__init__(url)
         self.way_in = Turnstile()
+        self.looking = threading.Lock()
+        """Whoever has it keeps the manager from seeing what it is to hear of."""
         self.listener: Listener | None = None
 
     def apply(self, batch: Batch) -> bool:
         self.way_in.go_through()
         return super().apply(batch)
+
+    def peek(self, start: str, keys: Sequence[Key]) -> Peek:
+        with self.looking:
+            return super().peek(start, keys)
 
     def listen(self, start: str, heard: Heard) -> Listener | None:
         self.listener = super().listen(start, heard)
@@ -64,8 +72,9 @@ def on_offer(desk: Desk, store: HeldUpStore, other: Manager) -> tuple[Hold, Held
     until(lambda: bool(desk.manager.reader(NS).waiting("app")), "its place in the queue")
     until(store.hears, "notices arrive")
     store.way_in.close()
-    desk.revoker.revoke("app", "first")
-    return hold, entering.outcome()
+    with store.looking:
+        desk.revoker.revoke("app", "first")
+        return hold, entering.outcome()
 
 
 def guarding(desk: Desk, lease: HeldLease) -> Calling:
