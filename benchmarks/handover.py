@@ -47,6 +47,22 @@ def ours(url: str, name: str, turns: int, hold: float, ready: Any) -> _Times:
     return times
 
 
+def ours_held(url: str, name: str, turns: int, hold: float, ready: Any) -> _Times:
+    """The same with hold(), which begins with the offer where the database tells of it."""
+    times, steady = {}, SystemClock().steady
+    with Manager.open(url) as manager:
+        claimer, reader = manager.claimer("bench"), manager.reader("bench")
+        ready.wait()
+        for turn in range(turns):
+            with claimer.hold("lease", name, 60, wait=60) as lease:
+                began = steady()
+                time.sleep(hold)
+                while turn < turns - 1 and not reader.waiting("lease"):
+                    time.sleep(0.005)
+                times[lease.term] = began, steady()
+    return times
+
+
 def raw(url: str, name: str, turns: int, hold: float, ready: Any) -> _Times:
     """The same by hand, every second turn being this process's."""
     import psycopg
@@ -134,7 +150,7 @@ def quantiles(found: list[float]) -> tuple[float, float]:
 
 
 def hand_over(url: str, turns: int, rounds: int, hold: float) -> None:
-    found: dict[str, list[float]] = {"ours": []}
+    found: dict[str, list[float]] = {"ours": [], "ours, hold()": []}
     is_postgresql = sa.make_url(url).get_backend_name() == "postgresql"
     if is_postgresql:
         found["raw"] = []
@@ -144,12 +160,15 @@ def hand_over(url: str, turns: int, rounds: int, hold: float) -> None:
             _reset_raw_table(url)
             found["raw"] += latencies(together(raw, 2, url, turns, hold))
         found["ours"] += latencies(together(ours, 2, url, turns, hold))
+        found["ours, hold()"] += latencies(together(ours_held, 2, url, turns, hold))
     print(f"{'hand-over, ms':<16}{'p50':>8}{'p99':>8}{'n':>8}")
     for what, times in found.items():
         print(f"{what:<16}{quantiles(times)[0]:>8.2f}{quantiles(times)[1]:>8.2f}{len(times):>8}")
     if is_postgresql:
-        ratios = [a / b for a, b in zip(*(quantiles(t) for t in found.values()), strict=True)]
-        print(f"{'ours / raw':<16}{ratios[0]:>8.2f}{ratios[1]:>8.2f}")
+        for what in ("ours", "ours, hold()"):
+            pairs = zip(quantiles(found[what]), quantiles(found["raw"]), strict=True)
+            ratios = [a / b for a, b in pairs]
+            print(f"{what + ' / raw':<20}{ratios[0]:>4.2f}{ratios[1]:>8.2f}")
 
 
 def _make_raw_table(url: str) -> None:
