@@ -17,44 +17,42 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 import sqlalchemy as sa
 
-from lease_actors import Manager, SystemClock
+from lease_actors import Lease, Manager, SystemClock
 
 _Times = dict[int, tuple[int, int]]
 """By term, or turn: when the claim returned, when the release was called (steady microseconds)."""
+_Take = Callable[[Manager, str], AbstractContextManager[Lease]]
 
 
-def ours(url: str, name: str, turns: int, hold: float, ready: Any) -> _Times:
+@contextmanager
+def claimed(manager: Manager, name: str) -> Iterator[Lease]:
+    """Claimed, and revoked at the end."""
+    claimer, revoker = manager.claimer("bench"), manager.revoker("bench")
+    yield claimer.claim("lease", name, 60, wait=60)
+    revoker.revoke("lease", name)
+
+
+def held(manager: Manager, name: str) -> AbstractContextManager[Lease]:
+    """A hold(), which begins with the offer where the database tells of it."""
+    return manager.claimer("bench").hold("lease", name, 60, wait=60)
+
+
+def ours(url: str, name: str, turns: int, hold: float, ready: Any, *, take: _Take) -> _Times:
     """Every turn of this process."""
     times, steady = {}, SystemClock().steady
     with Manager.open(url) as manager:
-        claimer, revoker = manager.claimer("bench"), manager.revoker("bench")
         reader = manager.reader("bench")
         ready.wait()
         for turn in range(turns):
-            lease = claimer.claim("lease", name, 60, wait=60)
-            began = steady()
-            time.sleep(hold)
-            while turn < turns - 1 and not reader.waiting("lease"):
-                time.sleep(0.005)
-            times[lease.term] = began, steady()
-            revoker.revoke("lease", name)
-    return times
-
-
-def ours_held(url: str, name: str, turns: int, hold: float, ready: Any) -> _Times:
-    """The same with hold(), which begins with the offer where the database tells of it."""
-    times, steady = {}, SystemClock().steady
-    with Manager.open(url) as manager:
-        claimer, reader = manager.claimer("bench"), manager.reader("bench")
-        ready.wait()
-        for turn in range(turns):
-            with claimer.hold("lease", name, 60, wait=60) as lease:
+            with take(manager, name) as lease:
                 began = steady()
                 time.sleep(hold)
                 while turn < turns - 1 and not reader.waiting("lease"):
@@ -150,7 +148,8 @@ def quantiles(found: list[float]) -> tuple[float, float]:
 
 
 def hand_over(url: str, turns: int, rounds: int, hold: float) -> None:
-    found: dict[str, list[float]] = {"ours": [], "ours, hold()": []}
+    ways = {"ours": partial(ours, take=claimed), "ours, hold()": partial(ours, take=held)}
+    found: dict[str, list[float]] = {what: [] for what in ways}
     is_postgresql = sa.make_url(url).get_backend_name() == "postgresql"
     if is_postgresql:
         found["raw"] = []
@@ -159,13 +158,13 @@ def hand_over(url: str, turns: int, rounds: int, hold: float) -> None:
         if is_postgresql:
             _reset_raw_table(url)
             found["raw"] += latencies(together(raw, 2, url, turns, hold))
-        found["ours"] += latencies(together(ours, 2, url, turns, hold))
-        found["ours, hold()"] += latencies(together(ours_held, 2, url, turns, hold))
+        for what, way in ways.items():
+            found[what] += latencies(together(way, 2, url, turns, hold))
     print(f"{'hand-over, ms':<16}{'p50':>8}{'p99':>8}{'n':>8}")
     for what, times in found.items():
         print(f"{what:<16}{quantiles(times)[0]:>8.2f}{quantiles(times)[1]:>8.2f}{len(times):>8}")
     if is_postgresql:
-        for what in ("ours", "ours, hold()"):
+        for what in ways:
             pairs = zip(quantiles(found[what]), quantiles(found["raw"]), strict=True)
             ratios = [a / b for a, b in pairs]
             print(f"{what + ' / raw':<20}{ratios[0]:>4.2f}{ratios[1]:>8.2f}")

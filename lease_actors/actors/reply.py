@@ -37,6 +37,9 @@ class Reply(pykka.Future[T], Generic[T]):
     ``patience``: how long beyond that an answer may take.
     """
 
+    takes_offers = False
+    """Its caller need not wait until an offer is confirmed, and sees to that itself."""
+
     def __init__(
         self,
         operation: Operation | None = None,
@@ -55,8 +58,6 @@ class Reply(pykka.Future[T], Generic[T]):
         self.call = call
         self.deadline: Handle | None = None
         """The alarm that ends it in time, if no thread waits for it."""
-        self.takes_offers = False
-        """Its caller need not wait until an offer is confirmed, and sees to that itself."""
         self.blocked = False
         """It is queued, or its wait is registered: only its own wait limits it now."""
         self._wait = wait

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from operator import attrgetter
 
 import pytest
 from acceptance.support import NS, inside, settle
@@ -128,9 +127,8 @@ STEPS = [
 def test_a_hold_cut_short_as_it_begins_or_ends_is_released(
     manager: Manager, step: str, after: bool
 ) -> None:
-    *owner, name = ("keeping", *step.split("."))
     with (
-        cut(attrgetter(".".join(owner))(manager._crew), name, after=after),
+        cut(manager._crew.keeping, step, after=after),
         manager.claimer(NS).hold("db", "me", 3600),
     ):
         pass

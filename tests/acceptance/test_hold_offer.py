@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -348,9 +347,8 @@ def test_one_that_is_cut_short_as_it_begins_or_ends_leaves_nothing(
         two.hand_over()
 
     handing_over = run(hand_over)
-    *owner, name = ("keeping", *step.split("."))
     with (
-        cut(attrgetter(".".join(owner))(two.other._crew), name, after=after),
+        cut(two.other._crew.keeping, step, after=after),
         two.other.claimer(NS).hold("app", "me", 60),
     ):
         pass

@@ -97,6 +97,16 @@ class Site:
                 pass  # it has passed on meanwhile
             self._record("revoked", who=holder, at=at, by=by)
 
+    def live_through(self, happenings: list[Callable[[], None]]) -> None:
+        """All of that happens, in some order, while they count; everybody has had a turn."""
+        self.random.shuffle(happenings)
+        for happening in happenings:
+            self.count_on()
+            happening()
+        self.count_on()
+        tenures = self.close()
+        assert len({tenure.who for tenure in tenures}) >= PROCESSES * THREADS
+
     # -- and in the end ------------------------------------------------------------------
 
     def close(self) -> list[Tenure]:
@@ -126,31 +136,19 @@ def _in_one_order(events: list[dict[str, Any]], tenures: list[Tenure]) -> None:
 
 def test_nobody_counts_while_another_does(open_one: Open, place: Place, tmp_path: Path) -> None:
     site = Site(open_one, place, tmp_path, seed=3)
-    happenings: list[Callable[[], None]] = [
-        site.kill_one,
-        *(site.stop_one for _ in range(2)),
-        *(site.revoke_one for _ in range(5)),
-    ]
-    site.random.shuffle(happenings)
-    for happening in happenings:
-        site.count_on()
-        happening()
-    site.count_on()
-    tenures = site.close()
-    assert len({tenure.who for tenure in tenures}) >= PROCESSES * THREADS
+    site.live_through(
+        [
+            site.kill_one,
+            *(site.stop_one for _ in range(2)),
+            *(site.revoke_one for _ in range(5)),
+        ]
+    )
 
 
 def test_nobody_counts_while_another_holds(open_one: Open, place: Place, tmp_path: Path) -> None:
     """Nobody revokes here: of that a block of hold() learns with its next renewal only."""
     site = Site(open_one, place, tmp_path, seed=5, hold=True)
-    happenings = [site.kill_one, site.kill_one, *(site.stop_one for _ in range(3))]
-    site.random.shuffle(happenings)
-    for happening in happenings:
-        site.count_on()
-        happening()
-    site.count_on()
-    tenures = site.close()
-    assert len({tenure.who for tenure in tenures}) >= PROCESSES * THREADS
+    site.live_through([site.kill_one, site.kill_one, *(site.stop_one for _ in range(3))])
 
 
 def test_whoever_is_stopped_while_it_holds_heeds_its_deadline(

@@ -10,11 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lease_actors import Lease, LeaseError, LeaseLost, Manager
 from lease_actors.clock import to_instant
 from lease_actors.stores.base import StorePassing
+
+L = TypeVar("L", bound=Lease)
 
 NS = "ns"
 LEASE = "counter"
@@ -108,18 +110,21 @@ class Worker(threading.Thread):
             except StorePassing:
                 tick.wait(0.05)
 
-    def _ask(self) -> None:
+    def _ask(self, claim: Callable[[], L]) -> L | None:
+        """Claim; None if a store was away: nothing may be inferred."""
         self._asked += 1
         self._record("asked", ask=self._asked, at=self._now())
+        try:
+            return claim()
+        except LeaseError as error:
+            self._record("failed", ask=self._asked, error=type(error).__name__)
+            return None
 
     def _turn_of_hold(self) -> None:
         """A block that asks nobody but its own clock whether it holds the lease."""
-        self._ask()
         hold = self._manager.claimer(NS).hold(LEASE, self._name, self._duration, wait=60)
-        try:
-            lease = hold.__enter__()
-        except LeaseError as error:
-            self._record("failed", ask=self._asked, error=type(error).__name__)
+        lease = self._ask(hold.__enter__)
+        if lease is None:
             return
         # Of its expiry nothing is written down: it is given back as soon as its deadline has passed.
         at = to_instant(lease.granted_at)
@@ -134,11 +139,9 @@ class Worker(threading.Thread):
                 hold.__exit__(None, None, None)
 
     def _turn_of_claim(self) -> None:
-        self._ask()
-        try:
-            lease = self._manager.claimer(NS).claim(LEASE, self._name, self._duration, wait=60)
-        except LeaseError as error:  # a store that was away: nothing may be inferred
-            self._record("failed", ask=self._asked, error=type(error).__name__)
+        claimer = self._manager.claimer(NS)
+        lease = self._ask(lambda: claimer.claim(LEASE, self._name, self._duration, wait=60))
+        if lease is None:
             return
         granted_at, expiry = to_instant(lease.granted_at), to_instant(lease.expiry)
         self._record(

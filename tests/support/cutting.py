@@ -28,8 +28,11 @@ class _Cut:
 
 @contextmanager
 def cut(owner: Any, name: str, *, after: bool = False) -> Iterator[None]:
-    """The block is interrupted where it calls that function of a module or an object, and ends
-    with ``KeyboardInterrupt``."""
+    """The block is interrupted where it calls that function of a module or an object, or of what
+    that has (a name with dots), and ends with ``KeyboardInterrupt``."""
+    *way, name = name.split(".")
+    for step in way:
+        owner = getattr(owner, step)
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):  # noqa: PT012
         patch.setattr(owner, name, _Cut(getattr(owner, name), after=after))
         yield
