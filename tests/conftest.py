@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 import sqlite3
@@ -38,16 +39,32 @@ PATIENCE = 5.0
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left_behind() -> Iterator[None]:
-    """No thread, no open SQLite connection, no connection checked out of a pool."""
+    """No thread, no SQLite connection open, or closed under SQLAlchemy; none checked out of a pool."""
     before = set(threading.enumerate())
+    closed_under = _ClosedUnderPool(logging.ERROR)
+    logging.getLogger("sqlalchemy.pool").addHandler(closed_under)
     yield
     left = [
         *(f"thread {t.name!r}{' (daemon)' if t.daemon else ''}" for t in _threads(before)),
         *(f"open connection {c!r}" for c in _open_connections()),
         *(f"{n} connection(s) checked out of {p!r}" for p, n in _checked_out()),
+        *closed_under.seen,
     ]
     if left:
         pytest.fail("the session left behind:\n  " + "\n  ".join(left), pytrace=False)
+
+
+class _ClosedUnderPool(logging.Handler):
+    """Such a connection is found when it is collected: at any time, in the midst of another test."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.seen: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info and record.exc_info[1]
+        if isinstance(error, sqlite3.Error):
+            self.seen.append(f"{record.getMessage()}: {error}")
 
 
 def _threads(before: set[threading.Thread]) -> list[threading.Thread]:

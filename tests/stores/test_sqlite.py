@@ -170,16 +170,18 @@ def test_a_relative_path_is_of_the_directory_at_the_beginning(
 
 def test_a_forked_childs_store_leaves_the_parents_connections_alone(store: SqlStore) -> None:
     Start(store).claim()
-    with store._connections.one() as connection:
-        parents = connection.connection.driver_connection
+    with store._connections.one() as parents:
+        driver = parents.connection.driver_connection
+    pool = store.engine.pool
     store.abandon()
     store.open(FakeClock())
     Start(store).look()
     with store._connections.one() as connection:
-        assert connection.connection.driver_connection is not parents
-    assert parents is not None
-    assert parents.execute("SELECT 1").fetchone() == (1,)
-    parents.close()
+        assert connection.connection.driver_connection is not driver
+    assert driver is not None
+    assert driver.execute("SELECT 1").fetchone() == (1,)
+    parents.close()  # by its own pool: closed under that, it is an error when that is collected
+    pool.dispose()
 
 
 def test_ten_thousand_waiters_cost_no_more_than_those_in_front(
