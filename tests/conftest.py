@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 from sqlalchemy.pool import QueuePool
+from support.managers import Log
 from support.servers import (  # noqa: F401  (fixtures)
     mariadb,
     mariadb_url,
@@ -41,30 +42,17 @@ PATIENCE = 5.0
 def _nothing_left_behind() -> Iterator[None]:
     """No thread, no SQLite connection open, or closed under SQLAlchemy; none checked out of a pool."""
     before = set(threading.enumerate())
-    closed_under = _ClosedUnderPool(logging.ERROR)
-    logging.getLogger("sqlalchemy.pool").addHandler(closed_under)
+    pools = Log()
+    logging.getLogger("sqlalchemy.pool").addHandler(pools)
     yield
     left = [
         *(f"thread {t.name!r}{' (daemon)' if t.daemon else ''}" for t in _threads(before)),
         *(f"open connection {c!r}" for c in _open_connections()),
         *(f"{n} connection(s) checked out of {p!r}" for p, n in _checked_out()),
-        *closed_under.seen,
+        *_closed_under_pools(pools.records),
     ]
     if left:
         pytest.fail("the session left behind:\n  " + "\n  ".join(left), pytrace=False)
-
-
-class _ClosedUnderPool(logging.Handler):
-    """Such a connection is found when it is collected: at any time, in the midst of another test."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self.seen: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        error = record.exc_info and record.exc_info[1]
-        if isinstance(error, sqlite3.Error):
-            self.seen.append(f"{record.getMessage()}: {error}")
 
 
 def _threads(before: set[threading.Thread]) -> list[threading.Thread]:
@@ -91,3 +79,9 @@ def _is_closed(connection: sqlite3.Connection) -> bool:
 def _checked_out() -> list[tuple[QueuePool, int]]:
     pools = [o for o in gc.get_objects() if isinstance(o, QueuePool)]
     return [(p, p.checkedout()) for p in pools if p.checkedout()]
+
+
+def _closed_under_pools(records: list[logging.LogRecord]) -> list[str]:
+    """They are found when they are collected: at any time, in the midst of another test."""
+    errors = [(r.getMessage(), r.exc_info[1]) for r in records if r.exc_info]
+    return [f"{what}: {error}" for what, error in errors if isinstance(error, sqlite3.Error)]
