@@ -73,14 +73,14 @@ class Overview:
         self._reads = reads
 
     def leases(self, namespace: str | None = None, model_uuid: str = "") -> list[LeaseView]:
-        """The leases there that have a holder, an offer or pins, in the order of their names;
-        no namespace: those of every namespace and model."""
+        """The leases there that have a holder, an offer, pins or a queue, in the order of their
+        names; no namespace: those of every namespace and model."""
         key = Key(namespace or "", model_uuid, "")
         model = None if namespace is None else model_uuid
         states, now = self._reads.read(key, lambda store: store.leases(namespace, model))
         views = [_view(state, now) for state in sorted(states, key=lambda state: state.key)]
         # One that has expired is in the store until somebody tidies it away.
-        return [view for view in views if view.state != "free" or view.pins]
+        return [view for view in views if view.state != "free" or view.pins or view.waiting]
 
     def lease(self, key: Key) -> LeaseView:
         """One lease, whatever its state; one that was never claimed is free, under term 0."""

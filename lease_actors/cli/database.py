@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import click
 
-from lease_actors.cli.options import SECONDS, Target, on_store
+from lease_actors.cli.options import SECONDS, Target, on_store, table_names
 from lease_actors.cli.output import left
 from lease_actors.cli.status import StoreFailed
 from lease_actors.clock import SystemClock, micros
@@ -56,9 +56,14 @@ def check(target: Target) -> None:
 
 @db.command()
 @click.argument("system", required=False)
-@click.option("--url", envvar="LEASE_ACTORS_URL", metavar="URL", help="Or that of this database.")
-@click.option("--table-prefix", envvar="LEASE_ACTORS_TABLE_PREFIX", default="lease_")
-@click.option("--schema", envvar="LEASE_ACTORS_SCHEMA")
+@click.option(
+    "--url",
+    envvar="LEASE_ACTORS_URL",
+    show_envvar=True,
+    metavar="URL",
+    help="Or that of this database.",
+)
+@table_names
 def ddl(system: str | None, url: str | None, table_prefix: str, schema: str | None) -> None:
     """Print the script that makes the tables, for an administrator.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lease_actors.cli.options import SECONDS, Target, as_json, on_leases
+from lease_actors.cli.options import SECONDS, Target, as_json, everywhere, on_leases
 from lease_actors.cli.output import left, print_json, print_table
 from lease_actors.clock import SystemClock, from_instant
 from lease_actors.overview import past_dict
@@ -39,7 +39,7 @@ _MOMENT = _Moment()
 
 @click.command()
 @click.argument("lease", required=False)
-@click.option("--all-namespaces", "-A", "everywhere", is_flag=True)
+@everywhere
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True)
 @click.option(
     "--since",

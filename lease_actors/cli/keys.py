@@ -14,6 +14,14 @@ __all__ = ["Keys"]
 
 _DRAIN = 0.02
 """An escape sequence arrives in one piece; a lone Escape has nothing behind it for so long."""
+_NAMED = {
+    b"": "escape",
+    **dict.fromkeys((b"[A", b"OA"), "up"),
+    **dict.fromkeys((b"[B", b"OB"), "down"),
+    b"[5~": "page up",
+    b"[6~": "page down",
+}
+"""What follows the escape character, as terminals send it."""
 
 
 class Keys:
@@ -35,20 +43,27 @@ class Keys:
             termios.tcsetattr(fd, termios.TCSADRAIN, before)
 
     def next(self, timeout: float) -> str | None:
-        """The next key, or None after ``timeout`` seconds. ``"escape"`` for Escape and for keys
-        that have no character; ``"q"`` at the end of the input."""
+        """The next key, or None after ``timeout`` seconds: its character, or one of ``"escape"``,
+        ``"up"``, ``"down"``, ``"page up"``, ``"page down"``; ``"q"`` at the end of the input."""
         if not select.select([self._fd], [], [], timeout)[0]:
             return None
         data = os.read(self._fd, 1)
         if not data:
             return "q"
         if data == b"\x1b":
-            while select.select([self._fd], [], [], _DRAIN)[0] and os.read(self._fd, 1):
-                pass
-            return "escape"
+            return _NAMED.get(self._sequence())
         for _ in range(3):  # the rest of one character in UTF-8
             try:
                 return data.decode()
             except UnicodeDecodeError:
                 data += os.read(self._fd, 1)
         return None
+
+    def _sequence(self) -> bytes:
+        """What follows an escape character: one key, even if the next is there already."""
+        data = b""
+        while select.select([self._fd], [], [], _DRAIN)[0] and (byte := os.read(self._fd, 1)):
+            data += byte
+            if data[:1] not in (b"[", b"O") or (len(data) > 1 and b"@" <= byte <= b"~"):
+                break
+        return data

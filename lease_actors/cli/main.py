@@ -76,6 +76,8 @@ for module in (run, reading, history, writing, top, database, doctor, bench, web
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Whatever fails is one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if sys.stdout is None:  # it was closed: nobody wants to read, and no file may take its number
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     if instruction := os.environ.get(_COMPLETE):
         return shell_complete(commands, {}, PROGRAM, _COMPLETE, instruction)
     try:

@@ -22,7 +22,16 @@ from lease_actors.manager import Manager
 from lease_actors.stores import SqlStore
 from lease_actors.stores.sql.address import describe
 
-__all__ = ["SECONDS", "WAIT", "Target", "as_json", "on_leases", "on_store"]
+__all__ = [
+    "SECONDS",
+    "WAIT",
+    "Target",
+    "as_json",
+    "everywhere",
+    "on_leases",
+    "on_store",
+    "table_names",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -134,6 +143,20 @@ def as_json(command: F) -> F:
     return click.option("--json", "json_", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+def everywhere(command: F) -> F:
+    """The option ``--all-namespaces``."""
+    return click.option(
+        "--all-namespaces", "-A", "everywhere", is_flag=True, help="Of every namespace and model."
+    )(command)
+
+
+def table_names(command: F) -> F:
+    """Options that say how and where the tables are named."""
+    for option in (_SCHEMA, _PREFIX):
+        command = option(command)
+    return command
+
+
 _PLACE = ("url", "namespace", "model", "table_prefix", "schema")
 
 
@@ -150,32 +173,30 @@ def _targeted(command: F, *, names: bool) -> F:
             wrapped
         )
         wrapped = click.option("--namespace", "-n", default="default", show_default=True)(wrapped)
-    for option in reversed(_DATABASE):
-        wrapped = option(wrapped)
-    result: F = wrapped
+    result: F = _URL(table_names(wrapped))
     return result
 
 
-_DATABASE = (
-    click.option(
-        "--url",
-        envvar="LEASE_ACTORS_URL",
-        show_envvar=True,
-        required=True,
-        metavar="URL",
-        help="The database, as SQLAlchemy writes it: sqlite:///leases.db, for instance.",
-    ),
-    click.option(
-        "--table-prefix",
-        envvar="LEASE_ACTORS_TABLE_PREFIX",
-        default="lease_",
-        show_default=True,
-        metavar="NAME",
-    ),
-    click.option(
-        "--schema",
-        envvar="LEASE_ACTORS_SCHEMA",
-        metavar="NAME",
-        help="The schema that the tables are in.  [default: the connection's]",
-    ),
+_URL = click.option(
+    "--url",
+    envvar="LEASE_ACTORS_URL",
+    show_envvar=True,
+    required=True,
+    metavar="URL",
+    help="The database, as SQLAlchemy writes it: sqlite:///leases.db, for instance.",
+)
+_PREFIX = click.option(
+    "--table-prefix",
+    envvar="LEASE_ACTORS_TABLE_PREFIX",
+    show_envvar=True,
+    default="lease_",
+    show_default=True,
+    metavar="NAME",
+)
+_SCHEMA = click.option(
+    "--schema",
+    envvar="LEASE_ACTORS_SCHEMA",
+    show_envvar=True,
+    metavar="NAME",
+    help="The schema that the tables are in.  [default: the connection's]",
 )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
-from lease_actors.cli.options import SECONDS, Target, as_json, on_leases
+from lease_actors.cli.options import SECONDS, Target, as_json, everywhere, on_leases
 from lease_actors.cli.output import left, plain, print_json, print_table, state_text
 from lease_actors.cli.status import NO
 from lease_actors.clock import SystemClock, from_instant
@@ -19,17 +19,13 @@ from lease_actors.overview import LeaseView, Overview, waiter_dict
 
 __all__ = ["COMMANDS"]
 
-everywhere = click.option(
-    "--all-namespaces", "-A", "everywhere", is_flag=True, help="Of every namespace and model."
-)
-
 
 @click.command()
 @everywhere
 @as_json
 @on_leases
 def ls(target: Target, everywhere: bool, json_: bool) -> None:
-    """List the leases that are held, on offer or pinned."""
+    """List the leases that are held, on offer, pinned or waited for."""
     with target.open() as manager:
         views = manager.overview().leases(*(() if everywhere else target.place))
     if json_:

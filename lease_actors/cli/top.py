@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.live import Live
 
 from lease_actors.cli.keys import Keys
-from lease_actors.cli.options import SECONDS, Target, on_leases
+from lease_actors.cli.options import SECONDS, Target, everywhere, on_leases
 from lease_actors.cli.output import console
-from lease_actors.cli.top_view import SORTS, Screen, Snapshot, draw, press
+from lease_actors.cli.top_view import SORTS, Screen, Snapshot, draw, press, scrolled
 from lease_actors.clock import Clock, SystemClock
 from lease_actors.errors import LeaseError
 from lease_actors.overview import LeaseView, Overview
@@ -26,7 +26,7 @@ _FRAME = 0.25
 
 
 @click.command()
-@click.option("--all-namespaces", "-A", "everywhere", is_flag=True)
+@everywhere
 @click.option("--sort", "-s", type=click.Choice(list(SORTS)), default="lease", show_default=True)
 @click.option("--filter", "-f", "words", default="", help="Only leases that have these words.")
 @click.option("--interval", type=SECONDS, default="1", show_default=True)
@@ -50,8 +50,9 @@ def _show(screen: Screen, reader: _Reader, place: str, printer: Console) -> None
     with Keys.reading() as keys, Live(console=printer, screen=True, auto_refresh=False) as live:
         while not screen.done:
             width, height = printer.size
-            picture = draw(screen, reader.snapshot(), place, width, height, ascii=ascii)
-            live.update(picture, refresh=True)
+            snapshot = reader.snapshot()
+            screen = scrolled(screen, snapshot, height)
+            live.update(draw(screen, snapshot, place, width, height, ascii=ascii), refresh=True)
             key = keys.next(_FRAME)
             if key is not None:
                 screen = press(screen, key)

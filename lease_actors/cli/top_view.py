@@ -14,7 +14,7 @@ from rich.text import Text
 from lease_actors.cli.output import left, plain, state_text
 from lease_actors.overview import LeaseView
 
-__all__ = ["SORTS", "Screen", "Snapshot", "draw", "press"]
+__all__ = ["SORTS", "Screen", "Snapshot", "draw", "press", "scrolled"]
 
 SORTS: dict[str, Callable[[LeaseView], Any]] = {
     "lease": lambda v: v.key,
@@ -26,6 +26,7 @@ SORTS: dict[str, Callable[[LeaseView], Any]] = {
 """What can be sorted by."""
 
 _BAR = 10
+_PAGE = 10
 _KEYS = "q quit  s sort  r reverse  / filter  a all namespaces"
 
 
@@ -39,6 +40,8 @@ class Screen:
     typing: bool = False
     """The filter is being typed."""
     everywhere: bool = False
+    above: int = 0
+    """So many leases have been scrolled away."""
     done: bool = False
 
 
@@ -71,6 +74,10 @@ def press(screen: Screen, key: str) -> Screen:
             return replace(screen, typing=True)
         case "escape":
             return replace(screen, filter="")
+        case "up" | "page up":
+            return replace(screen, above=max(0, screen.above - (1 if key == "up" else _PAGE)))
+        case "down" | "page down":
+            return replace(screen, above=screen.above + (1 if key == "down" else _PAGE))
         case _:
             return screen
 
@@ -82,7 +89,9 @@ def _type(screen: Screen, key: str) -> Screen:
         return replace(screen, typing=False, filter="")
     if key in ("\x7f", "\b"):
         return replace(screen, filter=screen.filter[:-1])
-    return replace(screen, filter=screen.filter + key) if key.isprintable() else screen
+    if len(key) == 1 and key.isprintable():
+        return replace(screen, filter=screen.filter + key)
+    return screen
 
 
 def chosen(screen: Screen, views: Sequence[LeaseView]) -> list[LeaseView]:
@@ -96,16 +105,28 @@ def _searched(view: LeaseView) -> str:
     return " ".join((*view.key, view.holder or "", view.state, *view.pins)).casefold()
 
 
+def scrolled(screen: Screen, snapshot: Snapshot, height: int) -> Screen:
+    """The screen, scrolled no further than to the last lease."""
+    most = max(0, len(chosen(screen, snapshot.views)) - _room(height))
+    return replace(screen, above=min(screen.above, most))
+
+
+def _room(height: int) -> int:
+    """So many leases fit on the screen."""
+    return max(1, height - 5)
+
+
 def draw(
     screen: Screen, snapshot: Snapshot, place: str, width: int, height: int, *, ascii: bool = False
 ) -> RenderableType:
     """The whole screen, as wide and as high as that."""
     views = chosen(screen, snapshot.views)
-    room = max(1, height - 5)
-    table = _table(screen, views[:room], snapshot.age, width, ascii)
+    room = _room(height)
+    shown = views[screen.above : screen.above + room]
+    table = _table(screen, shown, snapshot.age, width, ascii)
     lines: list[RenderableType] = [_head(snapshot, views, place, width), Text(""), table]
-    lines += [Text("")] * (room - min(room, len(views)))
-    lines += [_foot(screen, len(views) - room, width)]
+    lines += [Text("")] * (room - len(shown))
+    lines += [_foot(screen, len(shown), len(views), width)]
     return Group(*lines)
 
 
@@ -118,19 +139,23 @@ def _head(snapshot: Snapshot, views: Sequence[LeaseView], place: str, width: int
         held = sum(v.holder is not None for v in views)
         waiting = sum(v.waiting for v in views)
         pinned = sum(bool(v.pins) for v in views)
-        text = Text.assemble((place, "bold"), f"  {held} held, {pinned} pinned, {waiting} waiting")
+        counts = f"  {held} held, {pinned} pinned, {waiting} waiting"
+        text = Text(plain(place), style="bold")
+        text.truncate(max(1, width - len(counts)), overflow="ellipsis")
+        text = Text.assemble(text, counts)
     text.truncate(width, overflow="ellipsis")
     return text
 
 
-def _foot(screen: Screen, hidden: int, width: int) -> Text:
-    more = f"… {hidden} more  " if hidden > 0 else ""
+def _foot(screen: Screen, shown: int, there: int, width: int) -> Text:
+    part = f"{screen.above + 1}-{screen.above + shown} of {there} (arrows)  "
+    where = part if shown < there else ""
     if screen.typing:
-        text = Text.assemble(more, ("filter: ", "bold"), screen.filter, ("_", "blink"))
+        text = Text.assemble(where, ("filter: ", "bold"), screen.filter, ("_", "blink"))
     elif screen.filter:
-        text = Text.assemble(more, ("filter: ", "bold"), f"{screen.filter} (Esc clears)")
+        text = Text.assemble(where, ("filter: ", "bold"), f"{screen.filter} (Esc clears)")
     else:
-        text = Text(more + _KEYS, style="dim")
+        text = Text(where + _KEYS, style="dim")
     text.truncate(width, overflow="ellipsis")
     return text
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from lease_actors import errors
+from lease_actors.core.model import Ending
 from lease_actors.observability.events import (
     BatchEnded,
     CallEnded,
@@ -67,7 +68,6 @@ _OUTCOME_OF: Final[dict[type, str]] = {
     errors.LeaseLost: "lost",
 }
 _REASONS: Final = ("expired", "revoked", "taken", "stopped", "unknown")
-_ENDINGS: Final = ("released", "expired", "revoked", "handed over")
 _UP_TO_A_TENTH: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1)
 _SECONDS: Final = (*_UP_TO_A_TENTH, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LONG_SECONDS: Final = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
@@ -258,7 +258,7 @@ class _Metrics:
         self.tenures_ended = self._counter(
             "lease_tenures_ended_total", "Tenures that this manager saw end, by how.", ["how"]
         )
-        for how in _ENDINGS:
+        for how in get_args(Ending):
             self.tenures_ended.labels(how.replace(" ", "_"))
 
     def _make_kept(self) -> None:

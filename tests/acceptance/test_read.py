@@ -13,7 +13,7 @@ from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, S
 from lease_actors.clock import from_instant
 from lease_actors.core.model import LeaseState, Offer
 from lease_actors.testing import FakeClock
-from lease_actors.testing.cases.starts import Start
+from lease_actors.testing.cases.starts import DURATION, Start
 
 
 @pytest.fixture
@@ -85,6 +85,19 @@ def test_of_whole_leases_those_are_listed_that_are_held_or_pinned(
     overview = manager.overview()
     assert [(v.key.lease, v.state) for v in overview.leases(NS)] == listed
     assert [(v.key.lease, v.state) for v in overview.leases()] == listed
+
+
+def test_one_that_has_expired_is_listed_as_long_as_somebody_is_in_its_queue(
+    manager: Manager, store: Store, clock: FakeClock
+) -> None:
+    gone = Start(store)  # nobody of that process looks after it any more
+    for number, lease in enumerate(("db", "cache")):
+        gone.claim(key(lease))
+        if lease == "db":
+            gone.ask(Claim(key(lease), "app-2", DURATION, gone.claim_id(number)))
+    clock.advance(DURATION.total_seconds())
+    [view] = manager.overview().leases(NS)
+    assert (view.key, view.state, view.holder, view.waiting) == (key("db"), "free", None, 1)
 
 
 def test_pinned_lease_is_read_past_its_expiry(

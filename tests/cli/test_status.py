@@ -167,6 +167,21 @@ def test_a_closed_pipe_is_silent(command: Command, manager: Manager) -> None:
     assert [running.done() for running in started] == [Done(141, "", "")] * 3
 
 
+def test_without_an_output_it_does_its_work_all_the_same(
+    command: Command, manager: Manager
+) -> None:
+    claim = (sys.executable, "-m", "lease_actors", "claim", "x", "--holder", "me")
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *claim],
+        env={**os.environ, "LEASE_ACTORS_URL": command.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert manager.reader("default").leases() == {"x": "me"}
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
 def test_output_that_cannot_be_written_is_71(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "somebody", 60)

@@ -19,7 +19,7 @@ from cli.command import Command
 from rich.console import Console
 
 from lease_actors import Key, Manager
-from lease_actors.cli.top_view import Screen, Snapshot, chosen, draw, press
+from lease_actors.cli.top_view import Screen, Snapshot, chosen, draw, press, scrolled
 from lease_actors.overview import LeaseView
 
 
@@ -58,7 +58,16 @@ def test_it_fits_the_terminal_whatever_the_names(width: int) -> None:
     assert len(lines) <= 12
     assert [line for line in lines if len(line.rstrip()) > width] == []
     assert "\x1b" not in "".join(lines)
-    assert "… 29 more" in lines[-1]
+    assert "1-7 of 36 (arrows)" in lines[-1]
+
+
+def test_a_long_place_leaves_room_for_the_counts() -> None:
+    out = StringIO()
+    snapshot = Snapshot(views=[view("x"), view("y", pins=("up",))])
+    Console(file=out, width=60).print(draw(Screen(), snapshot, "/a/long/path" * 9, 60, 12))
+    head = out.getvalue().splitlines()[0].rstrip()
+    assert head.startswith("/a/long/path")
+    assert head.endswith("…  2 held, 1 pinned, 0 waiting")
 
 
 def test_the_time_left_is_a_bar_that_runs_on_between_reads() -> None:
@@ -119,6 +128,31 @@ def test_the_filter_is_typed_and_cleared() -> None:
     assert press(screen, "escape").filter == ""
     assert press(screen, "q").done
     assert press(screen, "a").everywhere
+
+
+def test_the_arrows_scroll_as_far_as_there_is_something() -> None:
+    snapshot = Snapshot(views=[view(f"lease-{i:02}") for i in range(1, 31)])
+
+    def after(*keys: str) -> tuple[str, str, int]:
+        screen = Screen()
+        for key in keys:
+            screen = scrolled(press(screen, key), snapshot, 12)
+        lines = text_of(screen, snapshot).splitlines()
+        return lines[3].split()[0], lines[-1].split(" (")[0], len(lines) + 1
+
+    assert after() == ("lease-01", "1-7 of 30", 12)
+    assert after("down") == ("lease-02", "2-8 of 30", 12)
+    assert after("page down", "down", "up") == ("lease-11", "11-17 of 30", 12)
+    assert after("up", "page up") == ("lease-01", "1-7 of 30", 12)
+    assert after(*["page down"] * 9, "down") == ("lease-24", "24-30 of 30", 12)
+    assert after(*["page down"] * 9, "up") == ("lease-23", "23-29 of 30", 12)
+
+
+def test_what_scrolled_is_seen_whole_again_when_it_fits() -> None:
+    screen = replace(Screen(), above=9)
+    few = Snapshot(views=[view("a"), view("b")])
+    assert scrolled(screen, few, 12).above == 0
+    assert "of" not in text_of(Screen(), few).splitlines()[-1].split()
 
 
 class Terminal:
@@ -188,3 +222,17 @@ def test_live_in_a_terminal(terminal: Terminal, manager: Manager, how: str, stat
     assert terminal.ended() == status
     assert b"\x1b[?1049l" in terminal.seen  # the screen from before is shown again
     assert b"Traceback" not in terminal.seen
+
+
+def test_keys_that_come_at_once_are_told_apart(terminal: Terminal, manager: Manager) -> None:
+    for number in range(12):
+        manager.claimer("default").claim(f"weekly-{number:02}", "worker-2", 60)
+    terminal.until("1-7 of 13")
+    terminal.key("\x1b[B\x1bOB\x1b[6~\x1b[5~\x1b[A\x1b[15~\x1b[B")  # and F5, which means nothing
+    terminal.until("2-8 of 13")
+    terminal.key("/\x1b[Bnightly")
+    terminal.until(" 1 held")
+    terminal.key("\x1b")
+    terminal.until("q quit")
+    terminal.key("q")
+    assert terminal.ended() == 0

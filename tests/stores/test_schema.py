@@ -66,6 +66,13 @@ class TestOnSqlite(SchemaCases):
         with pytest.raises(StoreError, match="no lease tables"):
             admin.check(engine)
 
+    def test_a_schema_that_the_database_does_not_have_is_refused(self, engine: sa.Engine) -> None:
+        for create in (False, True):
+            store = SqlStore(engine, create_schema=create, schema="other")
+            with pytest.raises(StoreError, match=r"cannot open .* it has no schema 'other'"):
+                store.open(SystemClock())
+        assert sa.inspect(engine).get_table_names() == []
+
     def test_it_is_upgraded_in_a_schema_of_the_database(
         self, engine: sa.Engine, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

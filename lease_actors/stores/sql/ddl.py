@@ -7,11 +7,12 @@ from sqlalchemy import exc
 from sqlalchemy.schema import CreateIndex, CreateSchema, CreateTable
 
 from lease_actors.errors import NotValid
+from lease_actors.stores.sql.address import DIALECTS
 from lease_actors.stores.sql.tables import REVISIONS, Tables, make_tables, seeds
 
 __all__ = ["ddl"]
 
-_KNOWN = ("mariadb", "mysql", "postgresql", "sqlite")
+_KNOWN = sorted(DIALECTS)
 
 
 def ddl(
