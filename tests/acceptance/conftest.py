@@ -30,6 +30,13 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something is made to hang here: the clock, which waits for what it has set off, need not
+    wait for long."""
+    monkeypatch.setattr("lease_actors.testing.clock._ERRAND", 0.3)
+
+
 @pytest.fixture(params=["memory", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     if request.param == "memory":

@@ -123,6 +123,7 @@ def test_the_deadline_counts_from_before_the_last_success_less_a_thousandth(
     assert held.remaining() == us(0)
 
 
+@pytest.mark.usefixtures("hanging")
 def test_the_deadline_of_a_renewal_counts_from_before_it_was_sent(
     watched: WatchedStore, clock: FakeClock, open_manager: OpenManager
 ) -> None:

@@ -115,6 +115,7 @@ def shaky(faulty: FaultyStore, clock: FakeClock) -> Iterator[Manager]:
 
 
 @pytest.mark.parametrize("fault", [passing, "hang", raises(RuntimeError("disk full"))])
+@pytest.mark.usefixtures("hanging")
 def test_in_an_outage_it_is_endangered_and_then_lost_on_time(
     shaky: Manager, faulty: FaultyStore, clock: FakeClock, story: Story, fault: Any
 ) -> None:
@@ -141,6 +142,7 @@ def test_in_an_outage_it_is_endangered_and_then_lost_on_time(
         assert story.told == ["endangered", "expired"]
 
 
+@pytest.mark.usefixtures("hanging")
 def test_it_is_lost_on_time_while_the_manager_actor_is_busy(
     manager: Manager, clock: FakeClock, story: Story
 ) -> None:
@@ -176,6 +178,7 @@ def test_an_outage_that_passes_in_time_is_survived(
     assert shaky.reader(NS).leases() == {}
 
 
+@pytest.mark.usefixtures("hanging")
 def test_what_stands_still_when_it_is_lost_is_given_back_as_soon_as_can_be(
     faulty: FaultyStore, shaky: Manager, clock: FakeClock, story: Story
 ) -> None:
@@ -210,6 +213,7 @@ class RecordingStore(MemoryStore):
         return super().apply(replace(batch, decide=decide))
 
 
+@pytest.mark.usefixtures("hanging")
 def test_a_renewal_that_is_still_on_its_way_when_it_is_lost_is_not_made(
     clock: FakeClock, story: Story
 ) -> None:
@@ -229,6 +233,7 @@ def test_a_renewal_that_is_still_on_its_way_when_it_is_lost_is_not_made(
         assert len(store.expiries) == 1  # that of the claim
 
 
+@pytest.mark.usefixtures("hanging")
 def test_a_renewal_whose_answer_comes_too_late_changes_nothing(
     clock: FakeClock, faulty: FaultyStore, shaky: Manager, story: Story
 ) -> None:
@@ -316,6 +321,7 @@ class LeapingClock(FakeClock):
             self._steady += round(seconds * 1e6)
 
 
+@pytest.mark.usefixtures("hanging")
 def test_an_answer_that_comes_after_the_deadline_saves_nothing_even_before_the_alarm(
     story: Story,
 ) -> None:

@@ -175,6 +175,7 @@ def test_it_begins_at_once_however_long_it_has_waited(two: Two, clock: FakeClock
     leave(hold)
 
 
+@pytest.mark.usefixtures("hanging")
 def test_it_relies_on_it_for_no_longer_than_its_own_duration(two: Two, clock: FakeClock) -> None:
     hold, entering = two.waits(duration=2)
     two.store.way_in.close()
@@ -280,6 +281,7 @@ def test_it_may_name_the_instant_at_which_it_ends_before_it_is_confirmed(
     assert two.leases == {}
 
 
+@pytest.mark.usefixtures("hanging")
 def test_without_a_confirmation_it_is_lost_before_the_offer_lapses(
     two: Two, clock: FakeClock
 ) -> None:

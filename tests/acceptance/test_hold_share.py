@@ -150,6 +150,7 @@ def test_one_that_is_refused_does_not_keep_it_from_being_released(
     assert manager.reader(NS).leases() == {}
 
 
+@pytest.mark.usefixtures("hanging")
 def test_a_tenure_that_is_being_released_is_not_shared_but_claimed_anew(
     watched: WatchedStore, open_manager: OpenManager, run: Run, clock: FakeClock
 ) -> None:
