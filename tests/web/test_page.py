@@ -31,7 +31,7 @@ def _missing(what: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         _missing("the page is tested in Chromium: apt-get install chromium chromium-driver")
@@ -40,7 +40,9 @@ def browser() -> Iterator[webdriver.Chrome]:
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu"):
         options.add_argument(f"--{argument}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    # It leaves folders behind where it is told to put what is temporary.
+    environment = {**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("chromium"))}
+    chrome = webdriver.Chrome(options, webdriver.ChromeService(driver, env=environment))
     yield chrome
     chrome.quit()
 
