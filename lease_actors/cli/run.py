@@ -43,7 +43,8 @@ _MOST_MARGIN = 500_000
 @click.option(
     "--grace",
     type=SECONDS,
-    help="Between TERM and KILL.  [default: a sixth of the duration, at most 10 s]",
+    help="Between TERM and KILL: at most two fifths of the duration.  [default: a sixth of it, at"
+    " most 10 s]",
 )
 @click.option(
     "--conflict-status",
@@ -160,9 +161,17 @@ def _environment(held: HeldLease, clock: Clock) -> dict[str, str]:
 
 def _times(duration: float, grace: float | None) -> Times:
     span = int(duration * 1e6)
-    longest = min(span // 6, _MOST_GRACE) if grace is None else int(grace * 1e6)
     # TERM no earlier than at half the time: the first renewal is due at a third of it.
-    return Times(grace=min(longest, span * 2 // 5), margin=min(span // 20, _MOST_MARGIN))
+    most = span * 2 // 5
+    if grace is not None and grace * 1e6 > most:
+        raise click.UsageError(
+            f"--grace {grace:g} is too long for a duration of {duration:g} s: two fifths of it,"
+            f" {most / 1e6:g} s, are the most"
+        )
+    usual = min(span // 6, _MOST_GRACE)
+    return Times(
+        grace=usual if grace is None else int(grace * 1e6), margin=min(span // 20, _MOST_MARGIN)
+    )
 
 
 def _complain(what: str, status: int) -> int:

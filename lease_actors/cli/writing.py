@@ -86,7 +86,9 @@ def unpin(target: Target, lease: str, entity: str) -> None:
     """Take ENTITY's pin away. With the last one gone the holder has its full duration again."""
     with target.open() as manager:
         manager.pinner(*target.place).unpin(lease, entity)
-    click.echo(f"{plain(entity)} does not pin {plain(lease)} any more")
+        pins = manager.overview().lease(target.key(lease)).pins
+    still = f"; it is still pinned by {', '.join(map(plain, pins))}" if pins else ""
+    click.echo(f"{plain(entity)} does not pin {plain(lease)} any more{still}")
 
 
 def _as_dict(lease: Lease) -> dict[str, Any]:

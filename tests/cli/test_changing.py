@@ -37,7 +37,10 @@ def test_pin_and_unpin(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "me", 60)
     assert command("pin", "x", "upgrade").status == 0
     assert manager.pinner("default").pinned() == {"x": ["upgrade"]}
-    assert command("unpin", "x", "upgrade").status == 0
+    mistyped = command("unpin", "x", "upgarde")
+    assert (mistyped.status, "still pinned by upgrade\n" in mistyped.out) == (0, True)
+    done = command("unpin", "x", "upgrade")
+    assert (done.status, "still" in done.out) == (0, False)
     assert manager.pinner("default").pinned() == {}
 
 

@@ -94,6 +94,7 @@ def test_wrong_usage_is_2(command: Command) -> None:
         ("run", "--lease", "x"),
         ("run", "--lease", "x", "--wait", "5", "--no-wait", "true"),
         ("run", "--lease", "x", "--wait", "forever", "--no-wait", "true"),
+        ("run", "--lease", "x", "--duration", "10", "--grace", "4.1", "true"),
         ("top",),
         ("web", "--port", "70000"),
         ("web", "--port", "0", "--token-file", os.devnull),
