@@ -25,7 +25,7 @@ from lease_actors.core.model import (
 __all__ = [
     "Batch",
     "Changes",
-    "Decider",
+    "Decide",
     "Heard",
     "HistoryQuery",
     "Listener",
@@ -61,7 +61,7 @@ class Changes:
     """The tenures that ended: for the history, if it is on."""
 
 
-Decider: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
+Decide: TypeAlias = Callable[[Mapping[Key, LeaseState], Instant], Changes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Batch:
     start: str
     number: int
     needs: Mapping[Key, Need]
-    decide: Decider
+    decide: Decide
 
 
 @dataclass(frozen=True, slots=True)
