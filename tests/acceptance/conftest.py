@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from acceptance.support import PATIENCE, Call, WatchedStore
+from acceptance.support import PATIENCE, WatchedStore
+from support.managers import Calling
 
 from lease_actors import Clock, Manager, ManagerConfig, MemoryStore, SqlStore, Store
 from lease_actors.testing.clock import FakeClock
@@ -22,7 +23,7 @@ class OpenManager(Protocol):
 
 
 class Run(Protocol):
-    def __call__(self, function: Callable[[], T]) -> Call[T]: ...
+    def __call__(self, function: Callable[[], T]) -> Calling[T]: ...
 
 
 @pytest.fixture
@@ -54,16 +55,16 @@ def watched(store: Store) -> WatchedStore:
 @pytest.fixture
 def run() -> Iterator[Run]:
     """Make a call in a thread; at the end every such call has ended."""
-    calls: list[Call[Any]] = []
+    calls: list[Calling[Any]] = []
 
-    def start(function: Callable[[], T]) -> Call[T]:
-        call = Call(function)
+    def start(function: Callable[[], T]) -> Calling[T]:
+        call = Calling(function)
         calls.append(call)
         return call
 
     yield start
     for call in calls:
-        call.thread.join(PATIENCE)
+        call.join(PATIENCE)
     assert all(call.is_over for call in calls), "a call outlived its manager"
 
 

@@ -1,13 +1,13 @@
-"""What the acceptance tests share: a call in a thread, a store that can be watched, signals."""
+"""What the acceptance tests share: a store that can be watched, signals."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import pykka
 import pytest
+from support.faults import PATIENCE
 
 from lease_actors import ClaimFuture, Key, Manager, NotValid, Store, Unpin
 from lease_actors.actors.reply import Reply
@@ -15,44 +15,11 @@ from lease_actors.core.model import Instant, LeaseState, Micros
 from lease_actors.stores.base import Batch
 from lease_actors.testing.clock import FakeClock
 
-T = TypeVar("T")
-
 NS = "ns"
-PATIENCE = 20.0
-"""Real seconds after which a test that waits for something fails; nothing takes that long."""
 
 
 def key(lease: str) -> Key:
     return Key(NS, "", lease)
-
-
-class Call(Generic[T]):
-    """A blocking call, made in a thread of its own."""
-
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._function = function
-        self._value: list[T] = []
-        self._error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, name="a test's caller", daemon=True)
-        self.thread.start()
-
-    @property
-    def is_over(self) -> bool:
-        return not self.thread.is_alive()
-
-    def result(self) -> T:
-        """What it returned, or raise what it raised."""
-        self.thread.join(PATIENCE)
-        assert self.is_over, "the call did not end"
-        if self._error is not None:
-            raise self._error
-        return self._value[0]
-
-    def _run(self) -> None:
-        try:
-            self._value.append(self._function())
-        except BaseException as error:
-            self._error = error
 
 
 # What no public name shows. An actor ignores what it does not know, and answers in its turn.

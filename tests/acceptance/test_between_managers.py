@@ -78,7 +78,7 @@ def test_a_wait_ends_with_the_tenure_that_the_other_manager_ended(
     assert started.wait(PATIENCE)
     one.revoker(NS).revoke("db", "app-1")
     one.claimer(NS).claim("db", "app-3", LONG)  # though the next one has it already
-    wait.result()
+    wait.outcome()
 
 
 def test_a_wait_goes_on_while_the_other_manager_extends(
@@ -94,7 +94,7 @@ def test_a_wait_goes_on_while_the_other_manager_extends(
     assert not wait.is_over
     cancel.set()
     with pytest.raises(WaitCancelled):
-        wait.result()
+        wait.outcome()
 
 
 def test_the_other_manager_learns_when_the_last_pin_has_gone(one: Manager, other: Manager) -> None:

@@ -135,7 +135,7 @@ def test_of_many_claims_at_once_exactly_one_succeeds(real_manager: Manager, run:
 
     for round_ in range(5):
         calls = [run(partial(claim, f"app-{i}")) for i in range(16)]
-        winners = [lease for call in calls if (lease := call.result()) is not None]
+        winners = [lease for call in calls if (lease := call.outcome()) is not None]
         assert [w.holder for w in winners] == list(real_manager.reader(NS).leases().values())
         assert winners[0].term == round_ + 1
         real_manager.revoker(NS).revoke("db", winners[0].holder)

@@ -130,7 +130,7 @@ def test_lease_is_never_seen_free_between_two_holders(real_manager: Manager, run
         future.get(timeout=PATIENCE)
     over.set()
     for call in calls:
-        call.result()
+        call.outcome()
 
     terms = [lease.term for lease in seen if lease is not None]
     assert len(terms) == len(seen)

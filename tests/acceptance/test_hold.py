@@ -151,7 +151,7 @@ def test_a_wait_that_is_over_raises_and_leaves_the_queue(
     wait_for_queue(manager, 1)
     clock.advance(5)
     with pytest.raises(WaitTimeout):
-        call.result()
+        call.outcome()
     settle(manager)
     assert manager.reader(NS).waiting("app") == []
 
@@ -167,7 +167,7 @@ def test_it_queues_until_it_has_the_lease(manager: Manager, run: Run) -> None:
     with claimer.hold("app", "you", 30):
         call = run(block)
         wait_for_queue(manager, 1)
-    assert call.result() == 2
+    assert call.outcome() == 2
     assert manager.reader(NS).leases() == {}
 
 
@@ -180,7 +180,7 @@ def test_the_time_of_a_queued_one_counts_from_when_it_was_attributed(
     call = run(hold.__enter__)
     wait_for_queue(manager, 1)
     clock.advance(60)
-    held = call.result()
+    held = call.outcome()
     assert held.remaining() == us(29.97)
     clock.advance(300)
     held.check()

@@ -16,7 +16,6 @@ from acceptance.conftest import Run
 from acceptance.support import (
     NS,
     PATIENCE,
-    Call,
     Turnstile,
     WatchedStore,
     key,
@@ -24,7 +23,7 @@ from acceptance.support import (
     wait_for_queue,
 )
 from support.cutting import cut
-from support.managers import managing, until
+from support.managers import Calling, managing, until
 
 from lease_actors import LeaseLost, Manager, MemoryStore, NotHeld, StoreError
 from lease_actors.actors.attributed import Attribution
@@ -85,7 +84,7 @@ class Two:
         self._queued = 0
         one.claimer(NS).claim("app", "first", LONG)
 
-    def waits(self, duration: float = 60, **fields: Any) -> tuple[Hold, Call[HeldLease]]:
+    def waits(self, duration: float = 60, **fields: Any) -> tuple[Hold, Calling[HeldLease]]:
         """A hold of the other manager's that has its place in the queue."""
         hold = self.other.claimer(NS).hold("app", "me", duration, **fields)
         entering = self.run(hold.__enter__)
@@ -104,7 +103,7 @@ class Two:
         hold, entering = self.waits(**fields)
         self.store.way_in.close()
         self.hand_over()
-        return hold, entering.result()
+        return hold, entering.outcome()
 
     def confirmed(self) -> None:
         """The other manager can write again, and has."""
@@ -170,7 +169,7 @@ def test_it_begins_at_once_however_long_it_has_waited(two: Two, clock: FakeClock
     settle(two.other)
     two.store.way_in.close()
     two.hand_over()
-    entering.result().check()
+    entering.outcome().check()
     two.confirmed()
     leave(hold)
 
@@ -180,7 +179,7 @@ def test_it_relies_on_it_for_no_longer_than_its_own_duration(two: Two, clock: Fa
     hold, entering = two.waits(duration=2)
     two.store.way_in.close()
     two.hand_over()
-    lease = entering.result()
+    lease = entering.outcome()
     clock.advance(1.997)
     lease.check()
     clock.advance(0.001)
@@ -198,7 +197,7 @@ def test_a_claim_waits_for_its_confirmation(two: Two, run: Run) -> None:
     two.store.way_in.await_one()
     assert not claim.is_over
     two.confirmed()
-    assert claim.result().term == 2
+    assert claim.outcome().term == 2
 
 
 def test_what_is_asked_in_the_block_is_asked_after_the_confirmation(two: Two, run: Run) -> None:
@@ -206,8 +205,8 @@ def test_what_is_asked_in_the_block_is_asked_after_the_confirmation(two: Two, ru
     check = run(two.other.checker(NS).token("app", "me").check)
     longer = run(lambda: two.other.claimer(NS).claim("app", "me", LONG))
     two.confirmed()
-    check.result()
-    assert longer.result().term == lease.term
+    check.outcome()
+    assert longer.outcome().term == lease.term
     leave(hold)
 
 
@@ -220,8 +219,8 @@ def test_whoever_asks_for_how_long_it_is_certain_waits_for_the_confirmation(
     assert settled is not None
     until(lambda: len(settled._cond._waiters) == 2, "both wait")  # type: ignore[attr-defined]
     two.confirmed()
-    assert remaining.result() == WHOLE
-    assert deadline.result() > lease.granted_at + WHOLE / 2
+    assert remaining.outcome() == WHOLE
+    assert deadline.outcome() > lease.granted_at + WHOLE / 2
     leave(hold)
     assert not lease.remaining()
 
@@ -250,7 +249,7 @@ def test_a_block_that_ends_before_the_confirmation_leaves_nothing(two: Two, run:
     leaving = run(lambda: leave(hold))
     until(lambda: not lease.remaining(), "the end of the block")
     two.confirmed()
-    leaving.result()
+    leaving.outcome()
     assert after.get(timeout=PATIENCE).term == 3
     assert (two.leases, two.waiting) == ({"app": "next"}, [])
 
@@ -333,7 +332,7 @@ def test_a_caller_that_is_cut_short_just_then_declines(
     settle(two.one)
     two.hand_over()
     with pytest.raises(KeyboardInterrupt):
-        entering.result()
+        entering.outcome()
     assert after.get(timeout=PATIENCE).holder == "next"
     assert two.waiting == []
 
@@ -354,7 +353,7 @@ def test_one_that_is_cut_short_as_it_begins_or_ends_leaves_nothing(
         two.other.claimer(NS).hold("app", "me", 60),
     ):
         pass
-    handing_over.result()
+    handing_over.outcome()
     settle(two.other)
     assert (two.leases, two.waiting) == ({}, [])
     assert two.other.report()["kept-leases"] == 0
@@ -394,13 +393,13 @@ def test_two_holds_of_one_holder_share_it(two: Two) -> None:
     second, also = two.waits()
     two.store.way_in.close()
     two.hand_over()
-    lease = entering.result()
+    lease = entering.outcome()
     assert not also.is_over
     two.confirmed()
-    assert also.result().term == lease.term == 2
+    assert also.outcome().term == lease.term == 2
     leave(first)
     assert two.leases == {"app": "me"}
-    also.result().check()
+    also.outcome().check()
     leave(second)
     assert (two.leases, two.waiting) == ({}, [])
 
@@ -412,7 +411,7 @@ def test_the_holders_other_claim_may_confirm_it_first(two: Two) -> None:
     two.hand_over()
     assert two.one.claimer(NS).claim("app", "me", LONG).term == 2
     two.store.heard(two.store.kept)
-    lease = entering.result()
+    lease = entering.outcome()
     assert lease.term == 2
     settle(two.other)
     lease.check()
@@ -440,13 +439,13 @@ def test_the_holders_other_hold_may_have_it_first(
     two.hand_over()
     slow.await_one()
     two.one.claimer(NS).claim("app", "me", 60)
-    assert also.result().term == 2
+    assert also.outcome().term == 2
     slow.open()
-    assert entering.result().term == 2
+    assert entering.outcome().term == 2
     settle(two.other)
     assert two.waiting == []
     leave(first)
-    also.result().check()
+    also.outcome().check()
     leave(second)
     assert two.leases == {}
 
@@ -462,7 +461,7 @@ def test_news_that_come_twice_are_news_once(two: Two) -> None:
         two.one.revoker(NS).revoke("app", "first")
         for _ in range(3):
             two.store.heard(two.store.kept)
-    lease = entering.result()
+    lease = entering.outcome()
     two.confirmed()
     two.store.heard(two.store.kept)
     settle(two.other)
@@ -481,7 +480,7 @@ def test_an_offer_of_which_it_hears_late_is_confirmed_first(two: Two, clock: Fak
     two.store.way_in.await_one()
     assert not entering.is_over
     two.confirmed()
-    assert entering.result().remaining() == WHOLE
+    assert entering.outcome().remaining() == WHOLE
     leave(hold)
 
 
@@ -511,6 +510,6 @@ def test_one_of_whose_offer_little_is_said_waits_for_its_confirmation(two: Two) 
     two.store.way_in.await_one()
     assert not entering.is_over
     two.confirmed()
-    leave_after = entering.result()
+    leave_after = entering.outcome()
     assert leave_after.term == 2
     leave(hold)

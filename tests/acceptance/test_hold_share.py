@@ -102,7 +102,7 @@ def test_holders_of_other_names_share_nothing(manager: Manager, run: Run) -> Non
     with claimer.hold("app", "me", 30):
         call = run(hold.__enter__)
         wait_for_queue(manager, 1)
-    assert call.result().term == 2
+    assert call.outcome().term == 2
     hold.__exit__(None, None, None)
 
 
@@ -127,7 +127,7 @@ def test_one_that_is_about_to_share_it_keeps_it_from_being_released(
         call = run(second.__enter__)
         watched.way_out.await_one()  # the claim has extended the tenure, but nobody knows
     watched.way_out.open()
-    held = call.result()
+    held = call.outcome()
     assert held.term == 1
     clock.advance(300)
     held.check()
@@ -146,7 +146,7 @@ def test_one_that_is_refused_does_not_keep_it_from_being_released(
     with watched_hold:
         call = run(second.__enter__)
         with pytest.raises(ValueError, match="366 days"):
-            call.result()
+            call.outcome()
     assert manager.reader(NS).leases() == {}
 
 
@@ -166,7 +166,7 @@ def test_a_tenure_that_is_being_released_is_not_shared_but_claimed_anew(
     clock.advance(29.97)
     assert lost.lost.is_set()
     watched.way_in.open()
-    held = call.result()
+    held = call.outcome()
     assert held.term == 2
     clock.advance(300)
     held.check()

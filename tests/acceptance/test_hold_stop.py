@@ -105,7 +105,7 @@ def test_who_waits_in_the_queue_to_hold_ends_with_manager_stopped(
     blocked(manager, 1)
     manager.kill()
     with pytest.raises(ManagerStopped):
-        call.result()
+        call.outcome()
     manager.wait(PATIENCE)
 
 
@@ -121,7 +121,7 @@ def test_a_hold_that_is_attributed_as_the_manager_stops_is_given_back(
     until(lambda: manager._crew.keeping._stopped)
     watched.way_out.open()
     with pytest.raises(ManagerStopped, match="cannot hold lease 'app' for holder 'me'"):
-        call.result()
+        call.outcome()
     manager.wait(PATIENCE)
     assert other.reader(NS).leases() == {}
 

@@ -277,7 +277,7 @@ def test_slow_secretary_delays_its_own_namespace_alone(open_manager: OpenManager
     manager.revoker(NS).revoke("db", "app-1")
     assert not call.is_over
     slow.go.set()
-    assert call.result().term == 1
+    assert call.outcome().term == 1
 
 
 def test_finder_of_any_namespace_may_have_other_rules(open_manager: OpenManager) -> None:

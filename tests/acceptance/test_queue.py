@@ -64,7 +64,7 @@ def test_claims_of_many_threads_have_the_lease_in_the_order_in_which_they_came(
     order = []
     for i, call in enumerate(calls):
         manager.revoker(NS).revoke("db", f"app-{i}")
-        lease = call.result()
+        lease = call.outcome()
         order.append(lease.holder)
         assert manager.reader(NS).leases() == {"db": lease.holder}
         assert lease.term == i + 2
@@ -87,7 +87,7 @@ def test_no_two_threads_are_in_at_once(real_manager: Manager, run: Run) -> None:
             revoker.revoke("db", name)
 
     for call in [run(partial(work, f"app-{i}")) for i in range(8)]:
-        call.result()
+        call.outcome()
 
     assert entered == [(1, term) for term in range(1, 65)]
 
@@ -134,7 +134,7 @@ def test_blocked_claim_times_out_when_its_wait_is_over(
 
     pass_time(manager, clock, 0.000_001)
     with pytest.raises(WaitTimeout, match="cannot claim lease 'db' for holder 'app-2'") as e:
-        call.result()
+        call.outcome()
     assert e.value.key == key("db")
     with pytest.raises(WaitTimeout, match="'app-3'"):
         future.get(timeout=PATIENCE)
@@ -152,7 +152,7 @@ def test_claim_that_may_wait_for_ever_does(
     assert not call.is_over
 
     pass_time(manager, clock, 86_400)
-    assert call.result().holder == "app-2"
+    assert call.outcome().holder == "app-2"
 
 
 def test_future_waits_for_ever_unless_told_otherwise(
@@ -379,7 +379,7 @@ def test_blocked_claims_end_with_the_manager_and_leave_the_queue(
     manager.wait(PATIENCE)
 
     with pytest.raises(ManagerStopped):
-        call.result()
+        call.outcome()
     with pytest.raises(ManagerStopped):
         future.get(timeout=PATIENCE)
     assert not future.cancel()
@@ -413,7 +413,7 @@ def test_two_claims_of_one_holder_at_once_both_succeed(real_manager: Manager, ru
     claimer = real_manager.claimer(NS)
     for i in range(5):
         calls = [run(partial(claimer.claim, f"db-{i}", "app-1", 60)) for _ in range(8)]
-        assert {call.result().term for call in calls} == {1}
+        assert {call.outcome().term for call in calls} == {1}
 
 
 def test_all_queued_claims_of_a_holder_succeed_as_soon_as_it_has_the_lease(

@@ -49,7 +49,7 @@ def test_it_is_counted_from_when_the_call_began(
     clock.advance(3)
     watched.way_in.open()
 
-    for lease in (call.result(), future.get(timeout=PATIENCE)):
+    for lease in (call.outcome(), future.get(timeout=PATIENCE)):
         # It stands for ten seconds from now, but of that its holder knows only seven for certain.
         assert seconds(lease) == 7
         read = manager.reader(NS).get(lease.key.lease)
@@ -69,7 +69,7 @@ def test_extension_is_counted_from_when_it_was_asked_for(
     watched.way_in.await_one()
     clock.advance(2)
     watched.way_in.open()
-    assert seconds(call.result()) == 8
+    assert seconds(call.outcome()) == 8
 
 
 def test_extension_that_moves_nothing_has_what_is_left(manager: Manager, clock: FakeClock) -> None:
@@ -92,7 +92,7 @@ def test_queued_claim_is_counted_from_the_batch_that_attributed_it(
     watched.way_in.await_one()
     clock.advance(3)
     watched.way_in.open()
-    revocation.result()
+    revocation.outcome()
 
     lease = future.get(timeout=PATIENCE)
     assert seconds(lease) == 7

@@ -115,6 +115,6 @@ def test_revocation_whose_answer_does_not_come_in_time_promises_nothing(
 
     clock.advance(0.000_001)
     with pytest.raises(LeaseTimeout, match="cannot revoke lease 'db' for holder 'app-1'") as e:
-        call.result()
+        call.outcome()
     assert e.value.key == key("db")
     watched.way_in.open()

@@ -11,7 +11,6 @@ from acceptance.conftest import OpenManager, Run
 from acceptance.support import (
     NS,
     PATIENCE,
-    Call,
     WatchedStore,
     inside,
     is_pending,
@@ -20,6 +19,7 @@ from acceptance.support import (
     pass_time,
     settle,
 )
+from support.managers import Calling
 
 from lease_actors import (
     Claimer,
@@ -38,10 +38,10 @@ def claimer(manager: Manager) -> Claimer:
 
 
 @pytest.fixture
-def wait_for(claimer: Claimer, run: Run) -> Callable[..., Call[None]]:
+def wait_for(claimer: Claimer, run: Run) -> Callable[..., Calling[None]]:
     """A wait in a thread of its own, registered when this returns."""
 
-    def start(lease: str, **options: object) -> Call[None]:
+    def start(lease: str, **options: object) -> Calling[None]:
         started = threading.Event()
         call = run(
             lambda: claimer.wait_until_expired(lease, started=started, **options)  # type: ignore[arg-type]
@@ -52,7 +52,7 @@ def wait_for(claimer: Claimer, run: Run) -> Callable[..., Call[None]]:
     return start
 
 
-Wait = Callable[..., Call[None]]
+Wait = Callable[..., Calling[None]]
 
 
 # -- what it waits for -------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_each_of_three_leases_wakes_its_own_waiter_at_its_own_time(
     for _ in range(7):
         pass_time(manager, clock, 1)
         for call in calls[: len([n for n in (1, 4, 7) if n <= len(over) + 1])]:
-            call.result()
+            call.outcome()
         over.append([call.is_over for call in calls])
 
     assert over == [
@@ -90,7 +90,7 @@ def test_wait_is_over_at_the_instant_of_the_expiry_and_not_before(
     assert manager.report()["waits"] == 1
 
     pass_time(manager, clock, 0.000_001)
-    call.result()
+    call.outcome()
     assert manager.report()["waits"] == 0
 
 
@@ -114,7 +114,7 @@ def test_revocation_ends_the_wait(claimer: Claimer, manager: Manager, wait_for: 
     claimer.claim("db", "app-1", 60)
     call = wait_for("db")
     manager.revoker(NS).revoke("db", "app-1")
-    call.result()
+    call.outcome()
 
 
 def test_wait_is_over_even_if_the_next_holder_already_has_the_lease(
@@ -125,7 +125,7 @@ def test_wait_is_over_even_if_the_next_holder_already_has_the_lease(
     queued = claimer.claim_future("db", "app-2", 60)
     manager.revoker(NS).revoke("db", "app-1")
 
-    call.result()
+    call.outcome()
     assert queued.get(timeout=PATIENCE).holder == "app-2"
 
 
@@ -137,12 +137,12 @@ def test_wait_is_over_if_somebody_claims_before_anyone_has_looked(
     call = wait_for("db")
     manager.revoker(NS).revoke("db", "app-1")
     assert claimer.claim("db", next_holder, 60).term == 2
-    call.result()
+    call.outcome()
 
     call = wait_for("db")
     clock.advance(60)
     assert claimer.claim("db", next_holder, 60).term == 3
-    call.result()
+    call.outcome()
 
 
 def test_extension_prolongs_the_wait(
@@ -155,7 +155,7 @@ def test_extension_prolongs_the_wait(
     pass_time(manager, clock, 9)
     assert not call.is_over
     pass_time(manager, clock, 1)
-    call.result()
+    call.outcome()
 
 
 def test_pinned_lease_is_waited_for_until_it_has_really_ended(
@@ -172,7 +172,7 @@ def test_pinned_lease_is_waited_for_until_it_has_really_ended(
     pass_time(manager, clock, 9.999_999)
     assert not call.is_over
     pass_time(manager, clock, 0.000_001)
-    call.result()
+    call.outcome()
 
 
 def test_all_who_wait_for_a_lease_wake_and_nobody_else(
@@ -186,7 +186,7 @@ def test_all_who_wait_for_a_lease_wake_and_nobody_else(
 
     manager.revoker(NS).revoke("db", "app-1")
     for call in woken:
-        call.result()
+        call.outcome()
     settle(manager)
 
     assert not any(call.is_over for call in others)
@@ -215,7 +215,7 @@ def test_cancelled_wait_ends_and_leaves_nothing(
     cancel.set()
 
     with pytest.raises(WaitCancelled, match="cannot wait for lease 'db' expiry") as e:
-        call.result()
+        call.outcome()
     assert e.value.key == key("db")
     settle(manager)
     assert not other.is_over
@@ -244,9 +244,9 @@ def test_wait_that_may_be_cancelled_ends_as_any_other(
     assert not with_timeout.is_over
     pass_time(manager, clock, 1)
     with pytest.raises(WaitTimeout):
-        with_timeout.result()
+        with_timeout.outcome()
     pass_time(manager, clock, 3000)
-    call.result()
+    call.outcome()
     assert manager.report()["waits"] == 0
 
 
@@ -264,7 +264,7 @@ def test_wait_that_is_over_its_time_ends_and_leaves_nothing(
     assert not call.is_over
     pass_time(manager, clock, 0.000_001)
     with pytest.raises(WaitTimeout, match="cannot wait for lease 'db' expiry") as e:
-        call.result()
+        call.outcome()
     assert e.value.key == key("db")
     settle(manager)
     assert manager.report()["waits"] == 0
@@ -305,7 +305,7 @@ def test_wait_ends_with_the_manager(claimer: Claimer, manager: Manager, wait_for
     manager.kill()
     for call in calls:
         with pytest.raises(ManagerStopped, match="cannot wait for lease 'db' expiry"):
-            call.result()
+            call.outcome()
     manager.wait(PATIENCE)
 
 
@@ -324,7 +324,7 @@ def test_wait_that_is_on_its_way_when_the_manager_is_killed_ends_with_it(
     watched.way_out.open()
 
     with pytest.raises(ManagerStopped):
-        call.result()
+        call.outcome()
     manager.wait(PATIENCE)
 
 

@@ -7,12 +7,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from support.faults import PATIENCE
 
 from lease_actors import Manager, ManagerConfig, ManagerStopped
 from lease_actors.testing.clock import FakeClock
+
+T = TypeVar("T")
 
 
 class Log(logging.Handler):
@@ -42,13 +44,13 @@ class Log(logging.Handler):
         return self.of(action)
 
 
-class Calling(threading.Thread):
+class Calling(threading.Thread, Generic[T]):
     """A call on a daemon thread of its own, and how it ended."""
 
-    def __init__(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+    def __init__(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> None:
         super().__init__(daemon=True)
         self._call = lambda: call(*args, **kwargs)
-        self.value: Any = None
+        self.value: T | None = None
         self.error: BaseException | None = None
         self.start()
 
@@ -57,6 +59,11 @@ class Calling(threading.Thread):
             self.value = self._call()
         except BaseException as error:
             self.error = error
+
+    @property
+    def is_over(self) -> bool:
+        """Has it ended, however?"""
+        return not self.is_alive()
 
     def outcome(self, timeout: float = PATIENCE) -> Any:
         """What the call returned or raised, as soon as it has ended."""

@@ -14,6 +14,7 @@ from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from support.servers import missing
 from werkzeug.serving import make_server
 
 from lease_actors import Manager
@@ -23,18 +24,11 @@ TOKEN = "an-open-secret"
 EVIL = "<img/src=x/onerror=document.title='evil'>"
 
 
-def _missing(what: str) -> None:
-    """A skip that says why; in CI a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
-        _missing("the page is tested in Chromium: apt-get install chromium chromium-driver")
+        missing("the page is tested in Chromium: apt-get install chromium chromium-driver")
     options = webdriver.ChromeOptions()
     options.binary_location = str(chromium)
     for argument in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-gpu"):
