@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 PATIENCE = 60.0
 """Real seconds after which a test gives up on a program: a start takes long on a busy machine."""
@@ -28,13 +29,23 @@ class Program:
             env={**os.environ, "PYTHONUNBUFFERED": "1", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.PIPE,
             text=True,
         )
         self.said: list[str] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        # Not one pipe for both: unbuffered, a print is several writes, and what is logged by
+        # another thread could come in the midst of its line.
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self._streams = (self.process.stdout, self.process.stderr)
+        self._open = len(self._streams)
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream,), daemon=True)
+            for stream in self._streams
+        ]
+        for reader in self._readers:
+            reader.start()
 
     @classmethod
     def python(cls, script: str, *arguments: str | Path, cwd: Path | None = None) -> Program:
@@ -53,8 +64,10 @@ class Program:
             except queue.Empty:
                 raise AssertionError(f"no line {beginning!r}, but {self.said}") from None
             if line is None:
-                raise AssertionError(f"it ended without a line {beginning!r}, but {self.said}")
-            if line.startswith(beginning):
+                self._open -= 1
+                if not self._open:
+                    raise AssertionError(f"it ended without a line {beginning!r}, but {self.said}")
+            elif line.startswith(beginning):
                 return line[len(beginning) :].strip()
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
@@ -67,15 +80,18 @@ class Program:
             status = self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it has not ended, and said {self.said}") from None
-        self._reader.join(PATIENCE)
+        self._read_all()
         return status
 
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+    def _read(self, stream: IO[str]) -> None:
+        for line in stream:
             self.said.append(line.rstrip("\n"))
             self._lines.put(line)
         self._lines.put(None)
+
+    def _read_all(self) -> None:
+        for reader in self._readers:
+            reader.join(PATIENCE)
 
     def __enter__(self) -> Program:
         return self
@@ -89,9 +105,9 @@ class Program:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE)
-        self._reader.join(PATIENCE)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self._read_all()
+        for stream in self._streams:
+            stream.close()
 
 
 def outputs(programs: Sequence[Program]) -> list[list[str]]:
