@@ -1,6 +1,6 @@
 """Two managers share a store: one queue, and whoever waits in either learns of what the other did.
 
-In one process here, and on the machine's own clock; between processes in ``tests/processes``.
+In one process here, mostly on the machine's own clock; between processes in ``tests/processes``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from acceptance.conftest import Run
+from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, PATIENCE, key, settle
 from support.faults import FaultyStore
 from support.managers import until
@@ -20,6 +20,7 @@ from lease_actors.actors.manager import Crash
 from lease_actors.core.model import Key, Need, Notice
 from lease_actors.stores.base import Heard, Listener, Peek
 from lease_actors.testing.cases.starts import Start
+from lease_actors.testing.clock import FakeClock
 
 LONG = 3600
 
@@ -82,15 +83,19 @@ def test_a_wait_ends_with_the_tenure_that_the_other_manager_ended(
 
 
 def test_a_wait_goes_on_while_the_other_manager_extends(
-    one: Manager, other: Manager, run: Run
+    open_manager: OpenManager, clock: FakeClock, run: Run
 ) -> None:
-    one.claimer(NS).claim("db", "app-1", 0.2)
-    started, cancel = threading.Event(), threading.Event()
-    wait = run(lambda: other.claimer(NS).wait_until_expired("db", started=started, cancel=cancel))
-    assert started.wait(PATIENCE)
+    one, other = open_manager(), open_manager()
+    one.claimer(NS).claim("db", "app-1", 30)
+    other.claimer(NS).claim("beside", "app-9", 31)
+    cancel, claimer = threading.Event(), other.claimer(NS)
+    started = [threading.Event(), threading.Event()]
+    wait = run(lambda: claimer.wait_until_expired("db", started=started[0], cancel=cancel))
+    beside = run(lambda: claimer.wait_until_expired("beside", started=started[1]))
+    assert all(event.wait(PATIENCE) for event in started)
     one.claimer(NS).claim("db", "app-1", LONG)
-    other.claimer(NS).claim("beside", "app-9", 0.2)
-    other.claimer(NS).wait_until_expired("beside")  # as long again, and the wait is still there
+    clock.advance(31)
+    beside.outcome()  # so the time when the other was to end has been looked at, too
     assert not wait.is_over
     cancel.set()
     with pytest.raises(WaitCancelled):
