@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 from acceptance.support import Turnstile
-from guard.desks import LONG, NS, PATIENCE, SNAPSHOTS, Desk
+from guard.desks import LONG, NS, PATIENCE, SHORT, SNAPSHOTS, Desk
 from sqlalchemy import exc
 from support.managers import managing, until
 
@@ -67,10 +67,10 @@ def test_a_transaction_that_began_while_the_lease_was_on_offer_is_refused(desk: 
 
 
 def test_a_transaction_older_than_the_last_renewal_is_let_through(desk: Desk) -> None:
-    desk.claimer.claim("db", "alice", 0.3)
+    desk.claimer.claim("db", "alice", SHORT)
     with desk.user.connect() as connection:
         connection.execute(sa.select(desk.table.c.who)).all()
         lease = desk.claimer.claim("db", "alice", LONG)
-        desk.claimer.claim("probe", "alice", 0.4)
+        desk.claimer.claim("probe", "alice", SHORT)
         desk.claimer.wait_until_expired("probe")  # by what it sees, the lease has run out
         lease.guard(connection)
