@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event
 from stores.on_servers import ByUrl, OnAnEngine
 from support.connections import assert_all_given_back
 from support.servers import Databases
@@ -89,6 +92,24 @@ def test_every_batch_has_its_limits(
     store._dialect.finish = look  # type: ignore[method-assign]
     Start(store).claim()
     assert seen == ["250ms", "5s", "2s", "read committed"]
+    store.close()
+
+
+def test_who_makes_the_tables_may_stand_still_for_longer_than_a_batch(
+    postgresql_url: sa.URL,
+) -> None:
+    store = SqlStore(postgresql_url, create_schema=True)
+
+    @event.listens_for(store.engine, "before_cursor_execute")
+    def stand_still(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        if statement.startswith("INSERT INTO lease_meta") and not stood.is_set():
+            stood.set()
+            time.sleep(2.5)  # by the server's clock, a batch would be over after two seconds
+
+    stood = threading.Event()
+    store.open(FakeClock())
+    assert stood.is_set()
+    assert Start(store).claim().term == 1
     store.close()
 
 

@@ -121,8 +121,10 @@ class PostgresqlDialect(ServerDialect):
         lock = int.from_bytes(
             hashlib.sha256(self._channel.encode()).digest()[:8], "big", signed=True
         )
+        still = patience * _SCHEMA_TRIES // 2  # half as long as the others wait for it
         for _ in range(_SCHEMA_TRIES):
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
+            connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = {still}")
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             try:
