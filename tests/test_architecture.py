@@ -49,7 +49,7 @@ HOUSE = (
 MOST_LINES = 350
 """Where a module must be taken apart; aim at 300."""
 
-LONGER = {"core/decide.py": 550}
+LONGER = {"core/decide.py": 420}
 """THE rules stay in one file, with their theory of operation in front."""
 
 

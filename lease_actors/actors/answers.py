@@ -15,7 +15,8 @@ from lease_actors.actors.runtime import Runtime
 from lease_actors.actors.watches import Watches
 from lease_actors.actors.work import Verdict
 from lease_actors.clock import micros
-from lease_actors.core.decide import (
+from lease_actors.core.decide import due
+from lease_actors.core.decision import (
     Began,
     Decision,
     Effect,
@@ -26,7 +27,6 @@ from lease_actors.core.decide import (
     Queued,
     Renewed,
     Standing,
-    due,
 )
 from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Micros, Notice, Tenure
 from lease_actors.core.operations import Cancel, Claim, Confirm, Expire, Release, Renew

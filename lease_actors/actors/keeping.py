@@ -20,7 +20,7 @@ from lease_actors.actors.mailbox import Mailbox
 from lease_actors.actors.releases import Releases
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
-from lease_actors.core.decide import Ended
+from lease_actors.core.decision import Ended
 from lease_actors.core.model import ClaimId, Instant, Key, Micros
 from lease_actors.errors import ManagerStopped
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lease_actors.actors.alarm import Alarm
 from lease_actors.actors.expiry import WakeAt
 from lease_actors.clock import Clock
-from lease_actors.core.decide import Ended
+from lease_actors.core.decision import Ended
 from lease_actors.observability.events import Event
 from lease_actors.observability.hooks import Hooks
 from lease_actors.observability.logging import ManagerLog

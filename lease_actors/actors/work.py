@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from lease_actors.actors.reply import Reply
 from lease_actors.clock import Clock
 from lease_actors.core.batch import Decided, decide_batch, needs
-from lease_actors.core.decide import Context
+from lease_actors.core.decision import Context
 from lease_actors.core.model import Instant, Key, LeaseState, Micros
 from lease_actors.stores.base import Batch, Changes, StorePassing
 

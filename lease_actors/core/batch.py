@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from lease_actors.core.decide import Context, Decision, Ended, Missed, decide
+from lease_actors.core.decide import decide
+from lease_actors.core.decision import Context, Decision, Ended, Missed
 from lease_actors.core.model import (
     ClaimId,
     Key,

@@ -36,8 +36,7 @@ has tidied up.
 * **Nothing shortens** a tenure but a release that names an instant.
 
 ``decide`` is pure: a state, an operation and the circumstances in; a state, an outcome and
-effects out. The outcome answers the caller (a refusal is an error *value*, raised only in the
-caller's thread). Effects are what others must be told.
+effects out (the values are those of :mod:`lease_actors.core.decision`).
 
 Source: SEMANTICS of this project (``docs/semantics.md``); the ancestor is Juju's lease manager.
 """
@@ -45,16 +44,31 @@ Source: SEMANTICS of this project (``docs/semantics.md``); the ancestor is Juju'
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from lease_actors.core import refusals
+from lease_actors.core.decision import (
+    DONE,
+    QUEUED,
+    RENEWED,
+    Began,
+    Context,
+    Decision,
+    Effect,
+    Ended,
+    Granted,
+    LookAgain,
+    Missed,
+    Offered,
+    Pending,
+    Standing,
+)
 from lease_actors.core.model import (
     ClaimId,
     Ending,
     Instant,
-    Key,
     LeaseState,
     Micros,
     Offer,
@@ -75,122 +89,6 @@ from lease_actors.core.operations import (
     Unpin,
     Wait,
 )
-from lease_actors.errors import LeaseError
-
-
-class Context(NamedTuple):
-    """The circumstances of a decision."""
-
-    now: Instant
-    start: str
-    """The start of the manager that decides."""
-    offer_window: Micros
-    absent: frozenset[str] = frozenset()
-    """Starts found absent earlier in this batch."""
-    reached_since: Instant = 0
-    """The decider has reached its store without a gap since then. An offer made before is not
-    judged: its silence may have been the decider's own."""
-    interrupted: bool = False
-    """There was such a gap: it is not just that the decider was started since. Those who were
-    started since give one window more between them: a lease for which only short-lived processes
-    ask would else be on offer to a dead one for ever."""
-
-
-# -- outcomes: what the caller is told ---------------------------------------------------
-
-
-class Granted(NamedTuple):
-    """The claimant has the lease. ``extended``: it had it before."""
-
-    tenure: Tenure
-    pinned: bool
-    extended: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Queued:
-    """The claim is blocked, in its place."""
-
-
-class Standing(NamedTuple):
-    """This tenure stands, and its end is to be waited for."""
-
-    tenure: Tenure
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """It is so."""
-
-
-class Pending(NamedTuple):
-    """It will be so when the guards on that term are gone."""
-
-    term: int
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """The tenure stands, and will for as long as was asked."""
-
-
-QUEUED = Queued()
-DONE = Done()
-RENEWED = Renewed()
-
-Outcome: TypeAlias = Granted | Queued | Standing | Done | Pending | Renewed | LeaseError
-
-
-# -- effects: what others must be told ---------------------------------------------------
-
-
-class Began(NamedTuple):
-    """A tenure began. ``claim``: the blocked claim that it is given to, if it was blocked."""
-
-    key: Key
-    tenure: Tenure
-    pinned: bool
-    claim: ClaimId | None = None
-
-
-class Ended(NamedTuple):
-    """A tenure ended."""
-
-    key: Key
-    tenure: Tenure
-    how: Ending
-    at: Instant
-
-
-class Offered(NamedTuple):
-    """Another process should look: the lease is offered to its claim."""
-
-    key: Key
-    offer: Offer
-
-
-class Missed(NamedTuple):
-    """That process let an offer lapse."""
-
-    start: str
-
-
-class LookAgain(NamedTuple):
-    """Somebody further back in the queue may be next: look once more, soon."""
-
-    key: Key
-
-
-Effect: TypeAlias = Began | Ended | Offered | Missed | LookAgain
-
-
-class Decision(NamedTuple):
-    """What becomes of it."""
-
-    state: LeaseState
-    outcome: Outcome
-    effects: tuple[Effect, ...] = ()
-
 
 _Settled: TypeAlias = tuple[LeaseState, tuple[Effect, ...]]
 
@@ -400,33 +298,24 @@ def _block(state: LeaseState, op: Claim, duration: Micros, context: Context) -> 
 
 def _revoke(state: LeaseState, op: Revoke, context: Context) -> Decision:
     tenure, offer = state.tenure, state.offer
-    if tenure is not None:
-        if tenure.holder != op.holder:
-            return Decision(
-                state,
-                refusals.not_held(
-                    op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state
-                ),
-            )
-        if tenure.ending is not None:
-            return Decision(state, Pending(tenure.term))
-        if state.pins:
-            return Decision(state, refusals.pinned(state, op))
-        if state.guarded:
-            return Decision(_mark(state, "revoked"), Pending(tenure.term))
-        state, effects = _end(state, "revoked", context.now, context)
-        return Decision(state, DONE, effects)
+    had = tenure if tenure is not None else offer
+    if had is None:
+        return Decision(state, DONE)
+    if had.holder != op.holder:
+        what = f"cannot revoke lease {op.key.lease!r}"
+        return Decision(state, refusals.not_held(op.key, what, op.holder, state))
     if offer is not None:
-        if offer.holder != op.holder:
-            return Decision(
-                state,
-                refusals.not_held(
-                    op.key, f"cannot revoke lease {op.key.lease!r}", op.holder, state
-                ),
-            )
         state, effects = _hand_over(state._replace(offer=None), context, skip=offer.claim)
         return Decision(state, DONE, effects)
-    return Decision(state, DONE)
+    assert tenure is not None
+    if tenure.ending is not None:
+        return Decision(state, Pending(tenure.term))
+    if state.pins:
+        return Decision(state, refusals.pinned(state, op))
+    if state.guarded:
+        return Decision(_mark(state, "revoked"), Pending(tenure.term))
+    state, effects = _end(state, "revoked", context.now, context)
+    return Decision(state, DONE, effects)
 
 
 def _renew(state: LeaseState, op: Renew, context: Context) -> Decision:

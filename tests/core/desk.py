@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
-from lease_actors.core.decide import Began, Context, Decision, Effect, Ended, Offered, decide
+from lease_actors.core.decide import decide
+from lease_actors.core.decision import Began, Context, Decision, Effect, Ended, Offered
 from lease_actors.core.model import ClaimId, Ending, Key, LeaseState, Offer, Tenure, Waiter
 from lease_actors.core.operations import Claim, Operation
 

@@ -16,7 +16,7 @@ from core.desk import (
     waiter,
 )
 
-from lease_actors.core.decide import DONE
+from lease_actors.core.decision import DONE
 from lease_actors.core.model import ClaimId
 from lease_actors.core.operations import Cancel, Revoke
 

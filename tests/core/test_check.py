@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from core.desk import HERE, KEY, NOW, ask, ended, lease, tenure, waiter
 
-from lease_actors.core.decide import DONE, stands
+from lease_actors.core.decide import stands
+from lease_actors.core.decision import DONE
 from lease_actors.core.model import LeaseState
 from lease_actors.core.operations import Check
 from lease_actors.errors import NotHeld

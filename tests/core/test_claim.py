@@ -9,7 +9,7 @@ from core.desk import HERE, KEY, NOW, SECOND, THERE, ask, began, claim, lease, o
 from core.desk import ended as endings
 from core.desk import waiter as blocked
 
-from lease_actors.core.decide import DONE, QUEUED, Granted
+from lease_actors.core.decision import DONE, QUEUED, Granted
 from lease_actors.core.model import ClaimId, LeaseState, Tenure
 from lease_actors.core.operations import Claim, Pin
 from lease_actors.errors import ClaimDenied

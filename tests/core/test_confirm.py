@@ -24,7 +24,7 @@ from core.desk import (
 )
 
 from lease_actors.core.batch import needs
-from lease_actors.core.decide import RENEWED, Decision
+from lease_actors.core.decision import RENEWED, Decision
 from lease_actors.core.model import ClaimId, LeaseState
 from lease_actors.core.operations import Claim, Confirm, Expire, Revoke
 from lease_actors.errors import LeaseLost

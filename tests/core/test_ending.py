@@ -19,7 +19,8 @@ from core.desk import (
     waiter,
 )
 
-from lease_actors.core.decide import DONE, QUEUED, Decision, Granted, Pending, stands
+from lease_actors.core.decide import stands
+from lease_actors.core.decision import DONE, QUEUED, Decision, Granted, Pending
 from lease_actors.core.model import ClaimId, Ending, LeaseState, Waiter
 from lease_actors.core.operations import (
     Cancel,

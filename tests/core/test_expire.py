@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from core.desk import HERE, KEY, NOW, THERE, ask, ended, lease, offer, tenure, us, waiter
 
-from lease_actors.core.decide import DONE, Ended, due
+from lease_actors.core.decide import due
+from lease_actors.core.decision import DONE, Ended
 from lease_actors.core.model import LeaseState
 from lease_actors.core.operations import Expire
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core.desk import HERE, KEY, NOW, ask, began, claim, lease, tenure, us, waiter
 
-from lease_actors.core.decide import QUEUED, Granted
+from lease_actors.core.decision import QUEUED, Granted
 from lease_actors.core.model import ClaimId
 from lease_actors.core.operations import Unpin
 

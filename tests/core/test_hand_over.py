@@ -22,7 +22,7 @@ from core.desk import (
     waiter,
 )
 
-from lease_actors.core.decide import Ended, Granted, Offered
+from lease_actors.core.decision import Ended, Granted, Offered
 from lease_actors.core.model import ClaimId, Offer, Tenure
 from lease_actors.core.operations import (
     Cancel,

@@ -28,7 +28,8 @@ from core.desk import (
 )
 
 from lease_actors.core.batch import decide_batch
-from lease_actors.core.decide import DONE, QUEUED, Decision, Granted, LookAgain, Missed, due
+from lease_actors.core.decide import due
+from lease_actors.core.decision import DONE, QUEUED, Decision, Granted, LookAgain, Missed
 from lease_actors.core.model import ClaimId, LeaseState, Waiter
 from lease_actors.core.operations import Cancel, Check, Expire, Pin, Release, Revoke, Wait
 from lease_actors.errors import ClaimDenied, NotHeld

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.desk import HERE, KEY, NOW, ask, began, claim, ended, lease, tenure, us, waiter
 
-from lease_actors.core.decide import DONE, Granted, due
+from lease_actors.core.decide import due
+from lease_actors.core.decision import DONE, Granted
 from lease_actors.core.model import ClaimId, LeaseState
 from lease_actors.core.operations import Check, Expire, Pin, Revoke
 from lease_actors.errors import LeasePinned

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lease_actors.core.batch import Decided, decide_batch, needs
-from lease_actors.core.decide import (
+from lease_actors.core.decision import (
     Began,
     Context,
     Effect,

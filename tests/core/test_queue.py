@@ -22,7 +22,7 @@ from core.desk import (
     waiter,
 )
 
-from lease_actors.core.decide import QUEUED, Granted, LookAgain
+from lease_actors.core.decision import QUEUED, Granted, LookAgain
 from lease_actors.core.model import ClaimId, Waiter
 from lease_actors.core.operations import Expire, Revoke
 from lease_actors.errors import ClaimDenied

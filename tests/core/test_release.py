@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from core.desk import HERE, KEY, NOW, ask, began, claim, ended, lease, tenure, us, waiter
 
-from lease_actors.core.decide import DONE, Ended, due
+from lease_actors.core.decide import due
+from lease_actors.core.decision import DONE, Ended
 from lease_actors.core.operations import Expire, Release, Unpin
 
 RELEASE = Release(KEY, "alice", 7)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from core.desk import HERE, KEY, NOW, ask, claim, ended, lease, offer, tenure, us, waiter
 
-from lease_actors.core.decide import RENEWED, Decision
+from lease_actors.core.decision import RENEWED, Decision
 from lease_actors.core.model import Ending, LeaseState
 from lease_actors.core.operations import Expire, Pin, Release, Renew, Revoke, Unpin
 from lease_actors.errors import LeaseLost

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core.desk import KEY, NOW, ask, claim, ended, lease, tenure
 
-from lease_actors.core.decide import DONE, Ended
+from lease_actors.core.decision import DONE, Ended
 from lease_actors.core.model import LeaseState
 from lease_actors.core.operations import Revoke
 from lease_actors.errors import LeasePinned, NotHeld

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.desk import HERE, KEY, NOW, THERE, ask, began, lease, offer, tenure, us, waiter
 
-from lease_actors.core.decide import DONE, due
+from lease_actors.core.decide import due
+from lease_actors.core.decision import DONE
 from lease_actors.core.model import LeaseState
 from lease_actors.core.operations import Check, Expire, Unpin
 

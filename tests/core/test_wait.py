@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.desk import HERE, KEY, THERE, ask, claim, lease, offer, tenure, waiter
 
-from lease_actors.core.decide import DONE, Standing
+from lease_actors.core.decision import DONE, Standing
 from lease_actors.core.model import LeaseState
 from lease_actors.core.operations import Revoke, Wait
 

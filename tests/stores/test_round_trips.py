@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from support.servers import Databases
 
-from lease_actors.core.decide import Granted
+from lease_actors.core.decision import Granted
 from lease_actors.core.operations import Cancel, Claim, Expire, Revoke
 from lease_actors.stores import SqlStore
 from lease_actors.testing.cases.starts import DURATION, KEY, Start, named

@@ -17,7 +17,7 @@ from support.proxy import proxying
 from support.servers import Databases, run_mariadb, run_mysql, run_postgresql
 
 from lease_actors.clock import SystemClock
-from lease_actors.core.decide import Granted
+from lease_actors.core.decision import Granted
 from lease_actors.core.model import Instant, Key, LeaseState, Need
 from lease_actors.core.operations import Claim, Revoke
 from lease_actors.errors import StoreError

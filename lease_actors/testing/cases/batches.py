@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from lease_actors.clock import Clock
-from lease_actors.core.decide import Granted
+from lease_actors.core.decision import Granted
 from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Need, Offer, Tenure
 from lease_actors.core.operations import Claim, Pin, Release
 from lease_actors.stores.base import Batch, Changes, StartUnknown, Store

@@ -10,7 +10,7 @@ from itertools import chain, pairwise
 import pytest
 
 from lease_actors.clock import Clock
-from lease_actors.core.decide import Granted
+from lease_actors.core.decision import Granted
 from lease_actors.core.model import Ending, Instant, Key, LeaseState, Micros, PastTenure, Tenure
 from lease_actors.core.operations import Claim, Pin, Release, Revoke
 from lease_actors.errors import NotValid

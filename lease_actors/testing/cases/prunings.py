@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from lease_actors.core.decide import Granted
+from lease_actors.core.decision import Granted
 from lease_actors.core.model import ClaimId, Key, LeaseState, Offer, Tenure
 from lease_actors.core.operations import Claim, Pin, Release
 from lease_actors.stores.base import Store, StorePassing

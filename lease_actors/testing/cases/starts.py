@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 from lease_actors.core.batch import Decided, decide_batch, needs
-from lease_actors.core.decide import Context, Granted, Outcome
+from lease_actors.core.decision import Context, Granted, Outcome
 from lease_actors.core.model import ClaimId, Instant, Key, LeaseState, Need, Tenure
 from lease_actors.core.operations import Claim, Operation, Release
 from lease_actors.stores.base import Batch, Changes, Store, StorePassing
