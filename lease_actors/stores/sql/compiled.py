@@ -1,13 +1,15 @@
 """SQLAlchemy statements, compiled once for one engine and then sent as text.
 
 Building and compiling a statement anew, or even finding it in SQLAlchemy's cache, costs
-several times what the statement itself costs on SQLite.
+several times what the statement itself costs on SQLite. To build and compile all that a store
+may ever say costs as much as a program's start can bear: each waits until it is needed.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -52,25 +54,40 @@ class Answer(NamedTuple):
         return self.found[0] if self.found else None
 
 
+class _Text(NamedTuple):
+    """What is sent for one statement, and how its arguments are laid out for the driver."""
+
+    text: str
+    pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] | None
+    """None: as they are given."""
+    constants: tuple[Any, ...]
+
+    def lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        return arguments if self.pick is None else self.pick(arguments + self.constants)
+
+
 class Statement:
-    """One statement's text, and how its arguments are laid out for the driver.
+    """One statement, compiled when it is first needed.
 
     It is run on a cursor of the driver's: a result of SQLAlchemy's costs more than the statement.
     So what the driver raises comes out as it is.
     """
 
-    __slots__ = ("_constants", "_pick", "text")
+    __slots__ = ("_compile", "_compiled")
 
-    def __init__(
-        self, text: str, order: tuple[int, ...] | None, constants: tuple[Any, ...]
-    ) -> None:
-        self.text = text
-        self._pick = None if order is None else _picker(order)  # None: as they are given
-        self._constants = constants
+    def __init__(self, compile: Callable[[], _Text]) -> None:
+        self._compile = compile
+        self._compiled: _Text | None = None
+
+    @property
+    def text(self) -> str:
+        """What is sent."""
+        return self._ready().text
 
     def call(self, *arguments: Any) -> Call:
-        """To be run with these arguments, in the order in which it was compiled for them."""
-        return Call(self.text, self._lay_out(arguments))
+        """To be run with these arguments, in the order in which it is compiled for them."""
+        ready = self._compiled or self._ready()
+        return Call(ready.text, ready.lay_out(arguments))
 
     def calls(self, arguments: list[tuple[Any, ...]]) -> list[Call]:
         """To be run for each of these; no call if there are none."""
@@ -78,9 +95,8 @@ class Statement:
             return []
         if len(arguments) == 1:
             return [self.call(*arguments[0])]
-        if self._pick is not None:
-            arguments = [self._lay_out(a) for a in arguments]
-        return [Call(self.text, arguments, many=True)]
+        ready = self._ready()
+        return [Call(ready.text, [ready.lay_out(a) for a in arguments], many=True)]
 
     def rows(self, connection: sa.Connection, *arguments: Any) -> list[tuple[Any, ...]]:
         """All its rows."""
@@ -95,8 +111,11 @@ class Statement:
         """Run it; how many rows it has changed."""
         return int(self.call(*arguments).run(connection).rowcount)
 
-    def _lay_out(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
-        return arguments if self._pick is None else self._pick(arguments + self._constants)
+    def _ready(self) -> _Text:
+        ready = self._compiled
+        if ready is None:  # two threads may come here at once, and find the same
+            ready = self._compiled = self._compile()
+        return ready
 
 
 def _picker(order: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
@@ -116,9 +135,12 @@ class Compiler:
         self.name: str = dialect.name
         """Of the database, as SQLAlchemy calls it."""
 
-    def __call__(self, statement: sa.ClauseElement, *names: str) -> Statement:
-        """Compile it; ``names`` is the order in which its arguments will be given."""
-        compiled: Any = statement.compile(dialect=self._dialect)
+    def __call__(self, build: Callable[[], sa.ClauseElement], *names: str) -> Statement:
+        """What ``build`` makes; ``names`` is the order in which its arguments will be given."""
+        return Statement(partial(self._text, build, names))
+
+    def _text(self, build: Callable[[], sa.ClauseElement], names: tuple[str, ...]) -> _Text:
+        compiled: Any = build().compile(dialect=self._dialect)
         wanted: list[str] = compiled.positiontup or []
         given = ["p_" + name for name in names]
         if not set(given) <= set(wanted):
@@ -127,9 +149,9 @@ class Compiler:
         constants = [name for name in dict.fromkeys(wanted) if name not in given]
         laid_out = given + constants
         order = tuple(laid_out.index(name) for name in wanted)
-        return Statement(
+        return _Text(
             str(compiled),
-            None if order == tuple(range(len(given))) else order,
+            None if order == tuple(range(len(given))) else _picker(order),
             tuple(compiled.params[name] for name in constants),
         )
 
@@ -176,7 +198,7 @@ class Sized:
         if statement is None:
             items = [arg(f"i{n}") for n in range(size)]
             names = (*self._names, *(f"i{n}" for n in range(size)))
-            statement = self._compiler(self._build(items), *names)
+            statement = self._compiler(partial(self._build, items), *names)
             self._statements[size] = statement
         return statement
 

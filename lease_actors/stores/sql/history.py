@@ -42,32 +42,39 @@ class History:
 
     def __init__(self, tables: Tables, dialect: sa.Dialect) -> None:
         compile, history, meta = Compiler(dialect), tables.history, tables.meta
-        self._setting = compile(select_setting(tables))
+        self._setting = compile(lambda: select_setting(tables))
         self._set = compile(
-            meta.update().values(value=arg("value")).where(meta.c.name == "history"), "value"
+            lambda: meta.update().values(value=arg("value")).where(meta.c.name == "history"),
+            "value",
         )
         self._add = insert(compile, history, *_COLUMNS)
-        self._add_overdue = compile(_copy(tables), "id")
+        self._add_overdue = compile(lambda: _copy(tables), "id")
         self._oldest = compile(
-            sa.select(history.c.id, history.c.ended_at).order_by(history.c.id).limit(arg("limit")),
+            lambda: (
+                sa.select(history.c.id, history.c.ended_at)
+                .order_by(history.c.id)
+                .limit(arg("limit"))
+            ),
             "limit",
         )
-        self._drop = compile(history.delete().where(history.c.id <= arg("id")), "id")
+        self._drop = compile(lambda: history.delete().where(history.c.id <= arg("id")), "id")
         bounds, leases = ("since", "until", "limit"), tables.leases
         recorded, unrecorded = _recorded(history), _unrecorded(leases)
         scope = ("scope", "namespace", "model")
         order, due = (history.c.ended_at.desc(), history.c.id.desc()), leases.c.expiry.desc()
         self._of_lease = (
-            compile(_of_lease(unrecorded, leases).order_by(due), "hash", *bounds),
-            compile(_of_lease(recorded, history).order_by(*order), "hash", *bounds),
+            compile(lambda: _of_lease(unrecorded, leases).order_by(due), "hash", *bounds),
+            compile(lambda: _of_lease(recorded, history).order_by(*order), "hash", *bounds),
         )
         self._of_scope = (
-            compile(_of_scope(unrecorded, leases).order_by(due), *scope, *bounds),
-            compile(_of_scope(recorded, history).order_by(*order), *scope, *bounds),
+            compile(lambda: _of_scope(unrecorded, leases).order_by(due), *scope, *bounds),
+            compile(lambda: _of_scope(recorded, history).order_by(*order), *scope, *bounds),
         )
         self._of_all = (
-            compile(unrecorded.order_by(due), *bounds),
-            compile(recorded.order_by(history.c.id.desc()), *bounds),  # no index over all instants
+            compile(lambda: unrecorded.order_by(due), *bounds),
+            compile(
+                lambda: recorded.order_by(history.c.id.desc()), *bounds
+            ),  # no index over all instants
         )
 
     # -- the setting ---------------------------------------------------------------------

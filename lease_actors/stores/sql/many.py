@@ -52,7 +52,7 @@ def insert(compile: Compiler, table: sa.Table, *names: str) -> Many:
     def of(values: _Values, source: sa.FromClause) -> Any:
         return table.insert().from_select(names, sa.select(*values.values()).select_from(source))
 
-    single = compile(table.insert().values({n: arg(n) for n in names}), *names)
+    single = compile(lambda: table.insert().values({n: arg(n) for n in names}), *names)
     return Many(single, names, _bulk(compile, [table.c[n] for n in names], of))
 
 
@@ -64,7 +64,7 @@ def update(compile: Compiler, table: sa.Table, key: str, *names: str) -> Many:
         changed = table.update().values({n: values[n] for n in names[:-1]})
         return changed.where(table.c[key] == values[key])
 
-    single = compile(of({n: arg(n) for n in names}), *names)
+    single = compile(lambda: of({n: arg(n) for n in names}), *names)
     return Many(single, names, _bulk(compile, [table.c[n] for n in names], of))
 
 
@@ -74,7 +74,7 @@ def delete(compile: Compiler, table: sa.Table, *names: str) -> Many:
     def of(values: _Values, _: object = None) -> Any:
         return table.delete().where(*(table.c[n] == values[n] for n in names))
 
-    single = compile(of({n: arg(n) for n in names}), *names)
+    single = compile(lambda: of({n: arg(n) for n in names}), *names)
     return Many(single, names, _bulk(compile, [table.c[n] for n in names], of))
 
 
@@ -89,7 +89,7 @@ def add_for_each(
         rows = sa.select(found, sa.cast(values[given], kind)).where(key == values[key.name])
         return table.insert().from_select(columns, rows)
 
-    single = compile(of({n: arg(n) for n in names}), *names)
+    single = compile(lambda: of({n: arg(n) for n in names}), *names)
     return Many(single, names, _bulk(compile, [table.c[given], key], of))
 
 
@@ -100,6 +100,11 @@ def _bulk(
 ) -> Statement | None:
     if compile.name != "postgresql":
         return None
+    return compile(lambda: build(*_given(columns)), "rows")
+
+
+def _given(columns: Sequence[sa.Column[Any]]) -> tuple[_Values, sa.FromClause]:
+    """The values of these columns in the JSON rows, and the rows."""
     kinds = [sa.column(c.name, _kind(c)) for c in columns]
     rows = sa.func.json_to_recordset(sa.cast(arg("rows"), sa.JSON))
     source = rows.table_valued(*kinds, name="given").render_derived(with_types=True)
@@ -109,7 +114,7 @@ def _bulk(
         else source.c[c.name]
         for c in columns
     }
-    return compile(build(values, source), "rows")
+    return values, source
 
 
 def _kind(column: sa.Column[Any]) -> Any:

@@ -42,35 +42,46 @@ class Statements:
         if self._clock is not None:
             # Whether tenures that end are recorded is asked along with it: it costs no round trip.
             setting = select_setting(self._tables).scalar_subquery()
-            self.clock = [self._compile(sa.select(self._clock, setting)).call()]
+            time = sa.select(self._clock, setting)
+            self.clock = [self._compile(lambda: time).call()]
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(
-            starts.update()
-            .values(batch=arg("batch"), seen=seen)
-            .where(starts.c.id == arg("id"), starts.c.batch < arg("batch")),
+            lambda: (
+                starts.update()
+                .values(batch=arg("batch"), seen=seen)
+                .where(starts.c.id == arg("id"), starts.c.batch < arg("batch"))
+            ),
             *("batch", "id", *names),
         )
-        self.start = compile(sa.select(starts.c.batch).where(starts.c.id == arg("id")), "id")
+        self.start = compile(
+            lambda: sa.select(starts.c.batch).where(starts.c.id == arg("id")), "id"
+        )
         self.add_start = compile(
-            starts.insert().values(id=arg("id"), batch=arg("batch"), seen=seen),
+            lambda: starts.insert().values(id=arg("id"), batch=arg("batch"), seen=seen),
             *("id", "batch", *names),
         )
         last = sa.select(starts.c.batch).where(starts.c.id == arg("id"))
         self.mark_absent = compile(
-            absences.update()
-            .values(batch=last.scalar_subquery())
-            .where(absences.c.start_id == arg("id"), last.exists()),
+            lambda: (
+                absences.update()
+                .values(batch=last.scalar_subquery())
+                .where(absences.c.start_id == arg("id"), last.exists())
+            ),
             "id",
         )
         self.absent = compile(
-            sa.select(absences.c.batch)
-            .select_from(absences.join(starts, starts.c.id == absences.c.start_id))
-            .where(starts.c.id == arg("id"), absences.c.batch >= starts.c.batch),
+            lambda: (
+                sa.select(absences.c.batch)
+                .select_from(absences.join(starts, starts.c.id == absences.c.start_id))
+                .where(starts.c.id == arg("id"), absences.c.batch >= starts.c.batch)
+            ),
             "id",
         )
         known = sa.select(starts.c.id, starts.c.batch).where(starts.c.id == arg("id"))
-        self.add_absent = compile(absences.insert().from_select(["start_id", "batch"], known), "id")
+        self.add_absent = compile(
+            lambda: absences.insert().from_select(["start_id", "batch"], known), "id"
+        )
 
     def _add_reads(self) -> None:
         compile, t = self._compile, self._tables
@@ -88,11 +99,11 @@ class Statements:
             lambda items: rows_of(items).with_for_update(skip_locked=True)
         )
         term = sa.select(floor.c.term)
-        self.lock_floor = compile(term.with_for_update(read=True))
+        self.lock_floor = compile(lambda: term.with_for_update(read=True))
         # MySQL has no spelling for shared and skipping that MariaDB knows, too.
         shared = compile.name not in ("mysql", "mariadb")
-        self.lock_free_floor = compile(term.with_for_update(read=shared, skip_locked=True))
-        self.floor = compile(sa.select(floor.c.term))
+        self.lock_free_floor = compile(lambda: term.with_for_update(read=shared, skip_locked=True))
+        self.floor = compile(lambda: sa.select(floor.c.term))
         self.ids = compile.sized(
             lambda items: sa.select(leases.c.key_hash, leases.c.id).where(
                 leases.c.key_hash.in_(items)
@@ -111,15 +122,15 @@ class Statements:
             .select_from(leases.outerjoin(pins, pins.c.lease_id == leases.c.id))
             .order_by(leases.c.id, pins.c.entity)
         )
-        self.get = compile(snapshot.where(leases.c.key_hash == arg("hash")), "hash")
+        self.get = compile(lambda: snapshot.where(leases.c.key_hash == arg("hash")), "hash")
         self.offers = compile(
-            sa.select(leases.c.namespace, leases.c.model, leases.c.lease, *state).where(
+            lambda: sa.select(leases.c.namespace, leases.c.model, leases.c.lease, *state).where(
                 leases.c.offer_start == arg("start")
             ),
             "start",
         )
         self.offered = compile(
-            sa.select(_ONE).where(leases.c.offer_start == arg("start")).limit(_ONE), "start"
+            lambda: sa.select(_ONE).where(leases.c.offer_start == arg("start")).limit(_ONE), "start"
         )
         self.peek = compile.sized(
             lambda items: snapshot.add_columns(leases.c.key_hash).where(
@@ -128,7 +139,7 @@ class Statements:
         )
         something_stands = leases.c.holder.is_not(None) | (leases.c.pins > _ZERO)
         self.list = compile(
-            snapshot.where(
+            lambda: snapshot.where(
                 leases.c.scope == arg("scope"),
                 leases.c.namespace == arg("namespace"),
                 leases.c.model == arg("model"),
@@ -137,7 +148,7 @@ class Statements:
             *("scope", "namespace", "model"),
         )
         self.list_all = compile(
-            snapshot.add_columns(leases.c.namespace, leases.c.model).where(something_stands)
+            lambda: snapshot.add_columns(leases.c.namespace, leases.c.model).where(something_stands)
         )
 
     def _add_tenures(self) -> None:
@@ -165,18 +176,20 @@ class Statements:
         self.lock_unsure_terms = compile.sized(
             lambda items: terms_of(items, ~held | leases.c.ending.is_not(None) | overdue)
         )
-        self.newest_tenure = compile(sa.select(sa.func.max(tenure.c.lease_id)))
+        self.newest_tenure = compile(lambda: sa.select(sa.func.max(tenure.c.lease_id)))
         self.drop_tenure = delete(compile, tenure, "lease_id")
         orphan = tenure.outerjoin(leases, leases.c.id == tenure.c.lease_id)
         self.orphans = compile(
-            sa.select(tenure.c.lease_id)
-            .select_from(orphan)
-            .where(
-                tenure.c.lease_id > arg("after"),
-                tenure.c.lease_id <= arg("upto"),
-                leases.c.id.is_(None),
-            )
-            .limit(arg("limit")),
+            lambda: (
+                sa.select(tenure.c.lease_id)
+                .select_from(orphan)
+                .where(
+                    tenure.c.lease_id > arg("after"),
+                    tenure.c.lease_id <= arg("upto"),
+                    leases.c.id.is_(None),
+                )
+                .limit(arg("limit"))
+            ),
             *("after", "upto", "limit"),
         )
 
@@ -199,11 +212,13 @@ class Statements:
             absences, absences.c.start_id == queue.c.start_id
         )
         self.heads = compile(
-            sa.select(*waiter)
-            .select_from(source)
-            .where(queue.c.lease_id == arg("lease"), live)
-            .order_by(queue.c.place)
-            .limit(arg("limit")),
+            lambda: (
+                sa.select(*waiter)
+                .select_from(source)
+                .where(queue.c.lease_id == arg("lease"), live)
+                .order_by(queue.c.place)
+                .limit(arg("limit"))
+            ),
             *("lease", "limit"),
         )
         self.named = compile.sized(
@@ -215,10 +230,12 @@ class Statements:
             "start",
         )
         self.waiting = compile(
-            sa.select(*waiter)
-            .select_from(source.join(leases, leases.c.id == queue.c.lease_id))
-            .where(leases.c.key_hash == arg("hash"))
-            .order_by(queue.c.place),
+            lambda: (
+                sa.select(*waiter)
+                .select_from(source.join(leases, leases.c.id == queue.c.lease_id))
+                .where(leases.c.key_hash == arg("hash"))
+                .order_by(queue.c.place)
+            ),
             "hash",
         )
 
@@ -240,23 +257,28 @@ class Statements:
         compile, t = self._compile, self._tables
         leases, floor, starts, queue = t.leases, t.floor, t.starts, t.queue
         self.sweep = compile(
-            sa.select(leases.c.id, *(leases.c[name] for name in STATE_COLUMNS))
-            .where(leases.c.id > arg("after"))
-            .order_by(leases.c.id)
-            .limit(arg("limit"))
-            .with_for_update(skip_locked=True),
+            lambda: (
+                sa.select(leases.c.id, *(leases.c[name] for name in STATE_COLUMNS))
+                .where(leases.c.id > arg("after"))
+                .order_by(leases.c.id)
+                .limit(arg("limit"))
+                .with_for_update(skip_locked=True)
+            ),
             *("after", "limit"),
         )
         self.drop_lease = delete(compile, leases, "id")
         self.raise_floor = compile(
-            floor.update().values(term=arg("term")).where(floor.c.term < arg("term")), "term"
+            lambda: floor.update().values(term=arg("term")).where(floor.c.term < arg("term")),
+            "term",
         )
-        self.newest_start = compile(sa.select(sa.func.max(starts.c.seen)))
+        self.newest_start = compile(lambda: sa.select(sa.func.max(starts.c.seen)))
         waits = sa.select(queue.c.number).where(queue.c.start_id == starts.c.id).exists()
         self.old_starts = compile(
-            sa.select(starts.c.id, starts.c.seen)
-            .where(starts.c.seen < arg("before"), ~waits)
-            .limit(arg("limit")),
+            lambda: (
+                sa.select(starts.c.id, starts.c.seen)
+                .where(starts.c.seen < arg("before"), ~waits)
+                .limit(arg("limit"))
+            ),
             *("before", "limit"),
         )
         self.drop_start = delete(compile, starts, "id", "seen")
