@@ -65,3 +65,13 @@ def test_entry_point_loads(group: str, name: str, value: str) -> None:
 def test_import_starts_no_thread_and_warns_of_nothing() -> None:
     code = "import threading, lease_actors; assert threading.active_count() == 1"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=30)
+
+
+def test_import_leaves_to_others_what_takes_long_and_few_need() -> None:
+    code = (
+        "import sys, lease_actors; print(*({'sqlalchemy.orm', 'alembic', 'rich'} & {*sys.modules}))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=30, capture_output=True, text=True
+    )
+    assert run.stdout.split() == []
