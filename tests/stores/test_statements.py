@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lease_actors import SqlStore
+from lease_actors import Manager, ManagerConfig, SqlStore
 from lease_actors.stores.sql.compiled import Sized, Statement
 from lease_actors.stores.sql.many import Many
 
@@ -22,10 +23,25 @@ def store(request: pytest.FixtureRequest) -> Iterator[SqlStore]:
     store.close()
 
 
-def test_to_make_a_store_compiles_nothing_but_what_asks_for_the_time(store: SqlStore) -> None:
-    made = list(_statements(store))
-    assert len(made) > 30
-    assert not [s for s in made if s._compiled is not None]
+def test_to_make_a_store_compiles_none(store: SqlStore) -> None:
+    assert len(list(_statements(store))) > 30
+    assert _compiled(store) == []
+
+
+def test_no_transaction_stands_still_to_compile_what_it_writes(tmp_path: Path) -> None:
+    store = SqlStore(f"sqlite:///{tmp_path / 'leases.db'}", create_schema=True)
+    with Manager(ManagerConfig(store)) as manager:
+        ready = _compiled(store)
+        claimer, pinner = manager.claimer("ns"), manager.pinner("ns")
+        claimer.claim("lease", "first", 60)
+        claimer.claim("lease", "first", 3600)
+        second = claimer.claim_future("lease", "second", 60)
+        pinner.pin("lease", "maintenance")
+        pinner.unpin("lease", "maintenance")
+        manager.revoker("ns").revoke("lease", "first")
+        assert second.get().holder == "second"
+        late = [s.text for s in _compiled(store) if s not in ready]
+    assert [text for text in late if not text.startswith("SELECT")] == []
 
 
 def test_each_can_be_compiled(store: SqlStore) -> None:
@@ -43,6 +59,10 @@ def _statements(store: SqlStore) -> Iterator[Statement]:
     for owner in (store._statements, store._history):
         for value in vars(owner).values():
             yield from _of(value)
+
+
+def _compiled(store: SqlStore) -> list[Statement]:
+    return [s for s in _statements(store) if s._compiled is not None]
 
 
 def _of(value: Any) -> Iterator[Statement]:

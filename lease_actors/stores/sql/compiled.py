@@ -1,8 +1,8 @@
 """SQLAlchemy statements, compiled once for one engine and then sent as text.
 
 Building and compiling a statement anew, or even finding it in SQLAlchemy's cache, costs
-several times what the statement itself costs on SQLite. To build and compile all that a store
-may ever say costs as much as a program's start can bear: each waits until it is needed.
+several times what the statement itself costs on SQLite. All that a store may ever say takes tens
+of milliseconds to compile: each statement waits until it is needed, or prepared.
 """
 
 from __future__ import annotations
@@ -83,6 +83,10 @@ class Statement:
     def text(self) -> str:
         """What is sent."""
         return self._ready().text
+
+    def prepare(self) -> None:
+        """Compile it now."""
+        self._ready()
 
     def call(self, *arguments: Any) -> Call:
         """To be run with these arguments, in the order in which it is compiled for them."""
@@ -176,6 +180,10 @@ class Sized:
     ) -> None:
         self._compiler, self._build, self._names = compiler, build, names
         self._statements: dict[int, Statement] = {}
+
+    def prepare(self) -> None:
+        """Compile now what one item needs."""
+        self._statement(self.SIZES[0]).prepare()
 
     def calls(self, items: Sequence[Any], *arguments: Any) -> list[Call]:
         """To be run for all items, in the order of their chunks of 256."""

@@ -25,6 +25,10 @@ class Many:
     def __init__(self, single: Statement, names: Sequence[str], bulk: Statement | None) -> None:
         self._single, self._names, self._bulk = single, names, bulk
 
+    def prepare(self) -> None:
+        """Compile now what one row needs."""
+        self._single.prepare()
+
     def calls(self, rows: list[tuple[Any, ...]]) -> list[Call]:
         """To be run for each of these; no call if there are none."""
         if not rows:

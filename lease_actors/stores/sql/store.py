@@ -110,6 +110,7 @@ class SqlStore:
             if self._opened:
                 return
             self._prepare(create=self._create)
+            self._statements.prepare()
             with self._connection() as connection:
                 if self._create:
                     create_schema(connection, self._dialect)
