@@ -213,6 +213,13 @@ _FAST = (
 )
 
 
+def _root(scheme: str, port: int) -> sa.URL:
+    """Without TLS: for each connection PyMySQL would load the certificates of the machine, which
+    takes longer than most tests; and a proxy can see what is sent."""
+    plain = {"ssl_disabled": "true"}
+    return sa.URL.create(f"{scheme}+pymysql", "root", host="127.0.0.1", port=port, query=plain)
+
+
 @contextmanager
 def run_mariadb(*settings: str) -> Iterator[Databases]:
     """A MariaDB of its own, from the PATH; ``settings`` as ``--name=value``."""
@@ -225,9 +232,8 @@ def run_mariadb(*settings: str) -> Iterator[Databases]:
         Server([install, *shared, *install_options], folder).run()
         network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={socket}"]
         files = [f"--pid-file={folder / 'pid'}", "--skip-log-bin"]
-        url = sa.URL.create("mariadb+pymysql", "root", host="127.0.0.1", port=port)
         command = [program, *shared, *network, *files, "--skip-name-resolve", *settings]
-        databases = Databases(url, Server(command, folder, port=port))
+        databases = Databases(_root("mariadb", port), Server(command, folder, port=port))
         with databases.server.running(lambda: databases.sql("SELECT 1")):
             yield databases
 
@@ -261,11 +267,9 @@ def run_mysql(*settings: str) -> Iterator[Databases]:
         shared = ["--no-defaults", f"--datadir={folder / 'data'}", f"--tmpdir={folder}", *me]
         Server([program, *shared, "--initialize-insecure"], folder).run()
         network = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 's'}"]
-        # Without TLS, so that a proxy can see what is sent.
         less = ["--tls-version=", "--mysqlx=OFF", "--skip-log-bin", "--secure-file-priv=NULL"]
-        url = sa.URL.create("mysql+pymysql", "root", host="127.0.0.1", port=port)
         command = [program, *shared, *network, *less, f"--pid-file={folder / 'pid'}", *settings]
-        databases = Databases(url, Server(command, folder, port=port))
+        databases = Databases(_root("mysql", port), Server(command, folder, port=port))
         with databases.server.running(lambda: databases.sql("SELECT 1")):
             yield databases
 
