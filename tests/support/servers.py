@@ -27,6 +27,7 @@ class Databases:
 
     def __init__(self, url: sa.URL, server: Server | None = None) -> None:
         self.url = url
+        self._engine = _plain_engine(url)  # one for all: what an engine asks first, it asks once
         self._server = server
         self._shared: str | None = None
 
@@ -39,9 +40,8 @@ class Databases:
 
     def sql(self, *statements: str, database: str | None = None) -> None:
         """Run these, each by itself."""
-        url = self.url if database is None else self.url.set(database=database)
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
-        with engine.connect() as connection:
+        there = None if database is None else _plain_engine(self.url.set(database=database))
+        with (there or self._engine).connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 
@@ -75,6 +75,10 @@ class Databases:
             yield self.url.set(database=name)
         finally:
             self._drop(name)
+
+
+def _plain_engine(url: sa.URL) -> sa.Engine:
+    return sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
 
 
 def missing(what: str) -> None:
