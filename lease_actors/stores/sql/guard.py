@@ -221,7 +221,7 @@ class _Guard:
 
 def _connection_of_session(given: Any) -> sa.Connection | None:
     """None: it is no session."""
-    # Whoever has one has imported the ORM, which takes a fifth of what our own import takes.
+    # Whoever has one has imported the ORM; who has none need not wait for it.
     from sqlalchemy import orm
 
     session = given() if isinstance(given, orm.scoped_session) else given

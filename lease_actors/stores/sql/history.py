@@ -72,9 +72,8 @@ class History:
         )
         self._of_all = (
             compile(lambda: unrecorded.order_by(due), *bounds),
-            compile(
-                lambda: recorded.order_by(history.c.id.desc()), *bounds
-            ),  # no index over all instants
+            # By id: there is no index over all instants.
+            compile(lambda: recorded.order_by(history.c.id.desc()), *bounds),
         )
 
     # -- the setting ---------------------------------------------------------------------
