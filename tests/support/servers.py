@@ -40,8 +40,9 @@ class Databases:
 
     def sql(self, *statements: str, database: str | None = None) -> None:
         """Run these, each by itself."""
-        there = None if database is None else _plain_engine(self.url.set(database=database))
-        with (there or self._engine).connect() as connection:
+        elsewhere = database is not None
+        engine = _plain_engine(self.url.set(database=database)) if elsewhere else self._engine
+        with engine.connect() as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
 

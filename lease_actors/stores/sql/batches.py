@@ -164,7 +164,8 @@ class _Attempt:
         now = 0 if statements.clock else dialect.now(None)
         seen = () if statements.clock else (now,)
         calls = [*opening, statements.advance.call(batch.number, batch.start, *seen)]
-        locks, clock, ahead = self._loader.locks(), statements.clock, self._loader.ahead()
+        clock = [statement.call() for statement in statements.clock]
+        locks, ahead = self._loader.locks(), self._loader.ahead()
         asked = [*calls, *locks, *clock, *(call for call, _ in ahead)]
         answers = iter(dialect.together(connection, asked))
         if not list(islice(answers, len(calls)))[-1].rowcount:

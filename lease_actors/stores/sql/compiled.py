@@ -82,15 +82,18 @@ class Statement:
     @property
     def text(self) -> str:
         """What is sent."""
-        return self._ready().text
+        return self.prepare().text
 
-    def prepare(self) -> None:
-        """Compile it now."""
-        self._ready()
+    def prepare(self) -> _Text:
+        """Compile it now, if it is not yet."""
+        ready = self._compiled
+        if ready is None:  # two threads may come here at once, and find the same
+            ready = self._compiled = self._compile()
+        return ready
 
     def call(self, *arguments: Any) -> Call:
         """To be run with these arguments, in the order in which it is compiled for them."""
-        ready = self._compiled or self._ready()
+        ready = self._compiled or self.prepare()
         return Call(ready.text, ready.lay_out(arguments))
 
     def calls(self, arguments: list[tuple[Any, ...]]) -> list[Call]:
@@ -99,7 +102,7 @@ class Statement:
             return []
         if len(arguments) == 1:
             return [self.call(*arguments[0])]
-        ready = self._ready()
+        ready = self.prepare()
         return [Call(ready.text, [ready.lay_out(a) for a in arguments], many=True)]
 
     def rows(self, connection: sa.Connection, *arguments: Any) -> list[tuple[Any, ...]]:
@@ -114,12 +117,6 @@ class Statement:
     def count(self, connection: sa.Connection, *arguments: Any) -> int:
         """Run it; how many rows it has changed."""
         return int(self.call(*arguments).run(connection).rowcount)
-
-    def _ready(self) -> _Text:
-        ready = self._compiled
-        if ready is None:  # two threads may come here at once, and find the same
-            ready = self._compiled = self._compile()
-        return ready
 
 
 def _picker(order: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

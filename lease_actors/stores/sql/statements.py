@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from lease_actors.stores.sql.compiled import Call, Compiler, arg
+from lease_actors.stores.sql.compiled import Compiler, Statement, arg
 from lease_actors.stores.sql.history import select_setting
 from lease_actors.stores.sql.many import add_for_each, delete, insert, update
 from lease_actors.stores.sql.rows import STATE_COLUMNS
@@ -28,7 +28,7 @@ class Statements:
         self, tables: Tables, dialect: sa.Dialect, clock: sa.ColumnElement[int] | None = None
     ) -> None:
         self._tables, self._clock = tables, clock
-        self.clock: list[Call] = []
+        self.clock: tuple[Statement, ...] = ()
         """What asks the server for the time, if it has the clock."""
         self._compile = Compiler(dialect)
         self._add_starts()
@@ -40,11 +40,12 @@ class Statements:
 
     def prepare(self) -> None:
         """Compile what batches say most, so that their transactions do not stand still for it."""
-        reads = (self.start, self.lock_leases, self.lock_floor, self.heads)
+        reads = (self.start, self.lock_leases, *self.clock, self.lock_floor, self.heads)
         writes = (self.advance, self.add_start, self.add_lease, self.update_lease)
-        tenures = (self.set_tenure, self.add_tenure, self.drop_tenure)
         others = (self.add_waiter, self.drop_waiter, self.add_pin, self.drop_pin)
-        for statement in (*reads, *writes, *tenures, *others):
+        # Where time is an argument no rows are locked, and the standing terms are not written.
+        terms = (self.set_tenure, self.add_tenure) if self.clock else ()
+        for statement in (*reads, *writes, *others, *terms):
             statement.prepare()
 
     def _add_starts(self) -> None:
@@ -52,7 +53,7 @@ class Statements:
             # Whether tenures that end are recorded is asked along with it: it costs no round trip.
             setting = select_setting(self._tables).scalar_subquery()
             time = sa.select(self._clock, setting)
-            self.clock = [self._compile(lambda: time).call()]
+            self.clock = (self._compile(lambda: time),)
         compile, starts, absences = self._compile, self._tables.starts, self._tables.absences
         seen, names = (arg("seen"), ("seen",)) if self._clock is None else (self._clock, ())
         self.advance = compile(
