@@ -118,7 +118,7 @@ class Answers:
     def _given(self, given: Attribution, waited: Micros | None) -> None:
         """It was answered, after a wait of so many microseconds if it was blocked."""
         self.attributed.add(given)
-        if given.new and self._runtime.hooks:
+        if given.new and self._runtime.hooks.wants(TenureBegan):
             tenure, seconds = given.tenure, None if waited is None else waited / 1e6
             self._runtime.emit(TenureBegan(given.key, tenure.holder, tenure.term, seconds))
 
@@ -147,7 +147,7 @@ class Answers:
             case Ended(key, tenure, how, _):
                 self._runtime.ended(effect)
                 self.attributed.ended(key)
-                if self._runtime.hooks:
+                if self._runtime.hooks.wants(TenureEnded):
                     self._runtime.emit(TenureEnded(key, tenure.holder, tenure.term, how))
             case LookAgain(key):
                 self.look(key)

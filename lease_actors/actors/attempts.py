@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from lease_actors.actors.runtime import Runtime, new_start
 from lease_actors.actors.transactor import Transactor
+from lease_actors.actors.watchdog import Watchdog
 from lease_actors.actors.work import Decider, Work
 from lease_actors.observability.events import BatchBegan, BatchEnded
 
@@ -40,19 +41,17 @@ class Attempts:
         self._decider = decider
         self._tell = tell
         self._begun = True
+        self._watchdog = Watchdog(runtime.clock, runtime.alarm, runtime.attempt_timeout)
         self._transactor = self._new_transactor()
 
     def make(self, work: Work) -> None:
         """Make the next attempt. ``AttemptEnded`` follows, or ``AttemptOverdue``, or both."""
-        attempt, runtime = work.begin_attempt(), self._runtime
-        overdue = AttemptOverdue(work, attempt)
-        handle = runtime.alarm.at(
-            runtime.clock.steady() + runtime.attempt_timeout, lambda: self._tell(overdue)
-        )
+        attempt = work.begin_attempt()
+        watched = self._watchdog.begin(lambda: self._tell(AttemptOverdue(work, attempt)))
 
         def job() -> None:
             applied, error = self._transact(work, attempt)
-            handle.cancel()
+            watched.over = True
             self._tell(AttemptEnded(work, attempt, applied, error))
 
         self._transactor.submit(job)
@@ -95,7 +94,7 @@ class Attempts:
         runtime = self._runtime
         sent = runtime.clock.steady()
         began = None
-        if runtime.hooks:
+        if runtime.hooks.wants(BatchEnded):
             calls = [r.call for r in work.replies if r.call is not None]
             began = BatchBegan(work.number, attempt, calls)
             runtime.emit(began)

@@ -85,8 +85,10 @@ class Door:
         """Send its operation on its way; it settles in any case."""
         operation = reply.operation
         assert operation is not None
-        if self._hooks:
-            self._began(operation, reply)
+        reply.is_call = True
+        if self._hooks.wants(CallEnded):
+            reply.call = _call(operation, reply)
+            self._hooks(CallBegan(reply.call))
         self._enter(reply, self._secretary_of(operation.key.namespace))
 
     def admit(self, reply: Reply[Any]) -> None:
@@ -158,17 +160,21 @@ class Door:
             self._gate.leave(reply)
             self._withdrawn(reply)
 
-    def _began(self, operation: Operation, reply: Reply[Any]) -> None:
-        who = getattr(operation, "holder", None) or getattr(operation, "entity", None)
-        reply.call = Call(operation.kind, operation.key, who or "", reply.began)
-        self._hooks(CallBegan(reply.call))
-
     def _settled(self, reply: Reply[Any], error: BaseException | None) -> None:
         self._gate.leave(reply)
         if reply.deadline is not None:
             reply.deadline.cancel()
-        if reply.call is not None:
-            self._hooks(CallEnded(reply.call, error, self.clock.steady()))
+        call = reply.call
+        if call is None and error is not None and reply.is_call:
+            assert reply.operation is not None
+            call = _call(reply.operation, reply)
+        if call is not None:
+            self._hooks(CallEnded(call, error, self.clock.steady()))
 
     def _withdrawn(self, reply: Reply[Any]) -> None:
         tell(self._manager, Withdrawn(reply))
+
+
+def _call(operation: Operation, reply: Reply[Any]) -> Call:
+    who = getattr(operation, "holder", None) or getattr(operation, "entity", None)
+    return Call(operation.kind, operation.key, who or "", reply.began)

@@ -246,7 +246,7 @@ class Line:
         op = reply.operation
         if reply.blocked:  # it was asked again, and keeps its place
             self.answers.look_again(reply)
-        elif reply.call is not None or self._leaving:
+        elif reply.is_call or self._leaving:
             reply.fail(timed_out(reply, error))
             if isinstance(op, Claim) and op.claim is not None:
                 self.post(Reply(Cancel(op.key, op.claim)))

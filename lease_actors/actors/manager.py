@@ -212,7 +212,7 @@ class ManagerActor(LeaseActor):
     def _gauge(self) -> None:
         watches, figures = self._answers.watches, self._runtime.figures
         figures.blocked_claims, figures.waits = watches.claims, watches.ends
-        if self._runtime.hooks:
+        if self._runtime.hooks.wants(Gauges):
             held = len(self._answers.attributed)
             self._runtime.emit(Gauges(watches.claims, watches.ends, held))
 

@@ -39,6 +39,10 @@ class Reply(pykka.Future[T], Generic[T]):
 
     takes_offers = False
     """Its caller need not wait until an offer is confirmed, and sees to that itself."""
+    is_call = False
+    """A user has asked; it is no errand of the manager's own."""
+    call: Call | None = None
+    """What the hooks are told of it, if they want to be."""
 
     def __init__(
         self,
@@ -47,7 +51,6 @@ class Reply(pykka.Future[T], Generic[T]):
         began: int = 0,
         wait: int | None = 0,
         patience: int = 0,
-        call: Call | None = None,
         settled: Callable[[Reply[Any], BaseException | None], None] | None = None,
         withdrawn: Callable[[Reply[Any]], None] | None = None,
     ) -> None:
@@ -55,7 +58,6 @@ class Reply(pykka.Future[T], Generic[T]):
         self.signal = Signal()
         self.operation = operation
         self.began = began
-        self.call = call
         self.deadline: Handle | None = None
         """The alarm that ends it in time, if no thread waits for it."""
         self.blocked = False

@@ -31,14 +31,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallBegan:
-    """A caller asks, in its own thread: the place to pick up its context."""
+    """A caller asks, in its own thread: the place to pick up its context. Made if ``CallEnded`` is
+    wanted at that moment."""
 
     call: Call
 
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """A caller has its answer. ``error``: what it will be raised, or None."""
+    """A caller has its answer. ``error``: what it will be raised, or None: such are made only of
+    calls that were wanted when they began."""
 
     call: Call
     error: BaseException | None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from lease_actors.observability.events import Event, Hook
@@ -21,9 +22,14 @@ class Warns(Protocol):
 
 
 class Handlers:
-    """A hook that a few kinds of events concern: one handler for each of them."""
+    """A hook that a few kinds of events concern: one handler for each of them.
+
+    ``wants`` says of some of these kinds how to find out whether one is wanted at this moment; None:
+    never for its own sake. The others always are. What anybody wants, comes to all.
+    """
 
     handlers: Mapping[type[Any], Handler]
+    wants: Mapping[type[Any], Callable[[], bool] | None] = MappingProxyType({})
 
     def __call__(self, event: Event) -> None:
         handler = self.handlers.get(type(event))
@@ -34,21 +40,30 @@ class Handlers:
 class Hooks:
     """All hooks as one. What a hook raises is logged once, with its traceback, and goes no further.
 
-    False when there are none, so that an emitter need not build the event:
-    ``if hooks: hooks(CallBegan(call))``. May be called from any thread, also at once.
+    An event that nobody wants need not be made, which is most of what it costs:
+    ``if hooks.wants(BatchBegan): hooks(BatchBegan(…))``. May be called from any thread, also at once.
     ``KeyboardInterrupt`` and its kind are not failures of a hook: they pass through.
     """
 
-    __slots__ = ("_guarded", "_logger", "_of_kind")
+    __slots__ = ("_guarded", "_logger", "_of_kind", "_wanted")
 
     def __init__(self, hooks: Sequence[Hook], logger: Warns) -> None:
         self._logger = logger
         self._guarded = tuple(_Guarded(hook) for hook in hooks)
         self._of_kind: dict[type[Any], tuple[tuple[Handler, _Guarded], ...]] = {}
         """Whom each kind of event concerns, as it was found out when the first came."""
+        self._wanted: dict[type[Any], Callable[[], bool]] = {}
+        """How it is found out whether such an event is wanted now."""
 
-    def __bool__(self) -> bool:
-        return bool(self._guarded)
+    def wants(self, kind: type[Any]) -> bool:
+        """Does an event of that kind concern anybody at this moment?"""
+        wanted = self._wanted.get(kind)
+        if wanted is None:
+            wanted = self._wanted[kind] = self._wish(kind)
+        try:
+            return wanted()
+        except Exception:  # that hook will fail again when it is told, and it is said then
+            return True
 
     def __call__(self, event: Event) -> None:
         kind = type(event)
@@ -67,7 +82,18 @@ class Hooks:
         For a forked child: a lock inside a hook's library may have been held by a thread that
         does not exist there, and whoever asked for it would hang.
         """
-        self._guarded, self._of_kind = (), {}
+        self._guarded, self._of_kind, self._wanted = (), {}, {}
+
+    def _wish(self, kind: type[Any]) -> Callable[[], bool]:
+        wishes = []
+        for _, guarded in self._concerned(kind):
+            hook = guarded.hook
+            wish = hook.wants.get(kind, _always) if isinstance(hook, Handlers) else _always
+            if wish is not None:
+                wishes.append(wish)
+        if len(wishes) > 1:
+            return lambda: any(wish() for wish in wishes)
+        return wishes[0] if wishes else lambda: False
 
     def _concerned(self, kind: type[Any]) -> tuple[tuple[Handler, _Guarded], ...]:
         found = []
@@ -89,6 +115,10 @@ class Hooks:
                 type(event).__name__,
                 exc_info=error,
             )
+
+
+def _always() -> bool:
+    return True
 
 
 class _Guarded:

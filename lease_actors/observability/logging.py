@@ -89,6 +89,14 @@ class LoggingHook(Handlers):
             HoldEndangered: self._hold_endangered,
             HoldLost: self._hold_lost,
         }
+        self.wants = {
+            CallEnded: None,  # of a call that failed it is told in any case
+            TenureBegan: self._debugs,
+            TenureEnded: self._debugs,
+        }
+
+    def _debugs(self) -> bool:
+        return self._enabled(logging.DEBUG)
 
     def _call_ended(self, event: CallEnded) -> None:
         error = event.error
@@ -100,7 +108,7 @@ class LoggingHook(Handlers):
             self._store_failed(event, error)
 
     def _claim_denied(self, event: CallEnded) -> None:
-        if self._enabled(logging.DEBUG):
+        if self._debugs():
             call = event.call
             extra = fields("claim_denied", call.key, holder=call.who)
             self._log.debug("claim denied: %s", event.error, extra=extra)
@@ -129,7 +137,7 @@ class LoggingHook(Handlers):
         )
 
     def _tenure_began(self, event: TenureBegan) -> None:
-        if not self._enabled(logging.DEBUG):
+        if not self._debugs():
             return
         queued = "" if event.waited is None else f" after {event.waited:.3f} s in the queue"
         self._log.debug(
@@ -142,7 +150,7 @@ class LoggingHook(Handlers):
         )
 
     def _tenure_ended(self, event: TenureEnded) -> None:
-        if not self._enabled(logging.DEBUG):
+        if not self._debugs():
             return
         self._log.debug(
             "lease %r of %r, term %d: %s",

@@ -59,9 +59,10 @@ class TracingHook(Handlers):
             BatchEnded: _batch_ended,
             HoldLost: self._hold_lost,
         }
+        self.wants = dict.fromkeys((CallBegan, CallEnded, BatchBegan, BatchEnded), self._awake)
 
     def _call_began(self, event: CallBegan) -> None:
-        if self._without_provider and not self._provider_has_come():
+        if not self._awake():
             return
         call = event.call
         span = self._tracer.start_span(self._name(call.kind), attributes=_attributes(call))
@@ -71,7 +72,7 @@ class TracingHook(Handlers):
             call.notes[_SPAN] = span
 
     def _batch_began(self, event: BatchBegan) -> None:
-        if self._without_provider and not self._provider_has_come():
+        if not self._awake():
             return
         event.notes[_SPAN] = self._tracer.start_span(
             "lease.batch",
@@ -82,7 +83,7 @@ class TracingHook(Handlers):
         )
 
     def _hold_lost(self, event: HoldLost) -> None:
-        if self._without_provider and not self._provider_has_come():
+        if not self._awake():
             return
         attributes = {**_names(event.key, event.holder), "lease.reason": event.reason}
         span = self._tracer.start_span("lease.lost", context=Context(), attributes=attributes)
@@ -93,13 +94,14 @@ class TracingHook(Handlers):
     def _name(self, kind: str) -> str:
         return self._names.get(kind) or self._names.setdefault(kind, f"lease.{kind}")
 
-    def _provider_has_come(self) -> bool:
+    def _awake(self) -> bool:
+        """Is there a provider?"""
+        if not self._without_provider:
+            return True
         # The proxy looks at this very global. The public function reads the environment each
         # time, a microsecond; should a release hide the global, the proxy is simply asked.
-        if getattr(trace, "_TRACER_PROVIDER", self) is None:
-            return False
-        self._without_provider = False
-        return True
+        self._without_provider = getattr(trace, "_TRACER_PROVIDER", self) is None
+        return not self._without_provider
 
 
 def _call_ended(event: CallEnded) -> None:

@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from lease_actors.observability.events import Event, Ticked
-from lease_actors.observability.hooks import Hooks
+from lease_actors.observability.events import Event, Gauges, HoldLost, Renewed, Ticked
+from lease_actors.observability.hooks import Handlers, Hooks
 
 LOGGER = logging.getLogger("tests.hooks")
 TICK = Ticked(late=0.0)
@@ -31,9 +31,72 @@ def test_every_hook_gets_the_event_in_order() -> None:
     assert seen == [("a", TICK), ("b", TICK)]
 
 
-def test_without_hooks_it_is_false_so_that_no_event_need_be_built() -> None:
-    assert not Hooks([], LOGGER)
-    assert Hooks([lambda event: None], LOGGER)
+class Choosy(Handlers):
+    """Wants to hear of ticks now and then, and never of renewals for their own sake."""
+
+    def __init__(self) -> None:
+        self.awake = False
+        self.seen: list[Event] = []
+        self.handlers = dict.fromkeys((Ticked, Renewed, HoldLost), self.seen.append)
+        self.wants = {Ticked: lambda: self.awake, Renewed: None}
+
+
+def test_without_hooks_nothing_is_wanted() -> None:
+    assert not Hooks([], LOGGER).wants(Ticked)
+
+
+def test_a_plain_hook_wants_everything() -> None:
+    assert Hooks([lambda event: None], LOGGER).wants(Ticked)
+
+
+def test_what_no_hook_has_a_handler_for_is_not_wanted() -> None:
+    assert not Hooks([Choosy()], LOGGER).wants(Gauges)
+
+
+def test_what_a_hook_says_nothing_about_it_always_wants() -> None:
+    assert Hooks([Choosy()], LOGGER).wants(HoldLost)
+
+
+def test_a_hook_is_asked_each_time_whether_it_wants_an_event() -> None:
+    hook = Choosy()
+    hooks = Hooks([hook], LOGGER)
+
+    wanted = [hooks.wants(Ticked)]
+    for hook.awake in (True, False):
+        wanted.append(hooks.wants(Ticked))
+
+    assert wanted == [False, True, False]
+
+
+@pytest.mark.parametrize("awake", [0, 1])
+def test_what_one_of_several_wants_is_wanted_and_told_to_all(awake: int) -> None:
+    hooks = [Choosy(), Choosy()]
+    hooks[awake].awake = True
+    both = Hooks(hooks, LOGGER)
+
+    assert both.wants(Ticked)
+    both(TICK)
+
+    assert [hook.seen for hook in hooks] == [[TICK], [TICK]]
+
+
+def test_what_is_never_wanted_for_its_own_sake_comes_all_the_same_when_it_is_made() -> None:
+    hook = Choosy()
+    hooks = Hooks([hook], LOGGER)
+
+    assert not hooks.wants(Renewed)
+    hooks(Renewed(1))
+
+    assert hook.seen == [Renewed(1)]
+
+
+def test_a_hook_that_fails_when_it_is_asked_is_told_and_so_logged() -> None:
+    class Broken(Choosy):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wants = {Ticked: lambda: bool(1 / 0)}
+
+    assert Hooks([Broken()], LOGGER).wants(Ticked)
 
 
 def test_a_hook_that_raises_does_not_keep_the_event_from_the_next() -> None:
@@ -102,12 +165,13 @@ def test_an_interrupt_is_not_swallowed(error: BaseException) -> None:
         Hooks([Raising(error)], LOGGER)(TICK)
 
 
-def test_silenced_it_calls_nobody_and_is_false() -> None:
+def test_silenced_it_calls_nobody_and_wants_nothing() -> None:
     seen: list[Event] = []
     hooks = Hooks([seen.append], LOGGER)
+    assert hooks.wants(Ticked)
 
     hooks.silence()
     hooks(TICK)
 
-    assert not hooks
+    assert not hooks.wants(Ticked)
     assert seen == []
