@@ -65,7 +65,7 @@ def new_store(db_getter: Any, logger: logging.Logger) -> Store:
     if get_db is None and callable(db_getter):
         get_db = db_getter
     store = SqlStore(db_getter if get_db is None else get_db(), create_schema=True)
-    logger.debug("leases are kept in %r", store, extra={"action": "store-made"})
+    logger.debug("leases are kept in %r", store, extra={"action": "store_made"})
     return store
 
 
