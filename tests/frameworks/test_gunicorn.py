@@ -5,30 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.managers import until
 from support.pages import command, write_files
+from support.processes import free_port
 from support.programs import Program
 
 from lease_actors import Manager
 
 PAGE = "frameworks/gunicorn.md"
 WORKERS = 3
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 class Server:

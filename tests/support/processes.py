@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,11 +22,28 @@ PATIENCE = 60.0
 
 
 def free_port() -> int:
-    """A port of the loopback on which nobody listens just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback on which nobody listens, and which nobody else here is given.
+
+    Whoever is given it takes it only a while later. So it is none of those that the system hands out
+    by itself (from 32768 on), and each of the test processes has a thousand of its own.
+    """
+    for port in _ports:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("unreachable")
+
+
+def _own_ports() -> Iterator[int]:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 20
+    first = random.randrange(1000)  # another run of the tests may be at it on this machine
+    return (12_000 + 1000 * worker + (first + n) % 1000 for n in itertools.count())
+
+
+_ports = _own_ports()
 
 
 def freeze(pid: int) -> None:
