@@ -90,13 +90,23 @@ def test_what_is_never_wanted_for_its_own_sake_comes_all_the_same_when_it_is_mad
     assert hook.seen == [Renewed(1)]
 
 
-def test_a_hook_that_fails_when_it_is_asked_is_told_and_so_logged() -> None:
+def test_a_hook_that_fails_when_it_is_asked_is_told_and_so_its_failure_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Broken(Choosy):
         def __init__(self) -> None:
-            super().__init__()
-            self.wants = {Ticked: lambda: bool(1 / 0)}
+            self.handlers = {Ticked: lambda event: self.is_awake()}
+            self.wants = {Ticked: self.is_awake}
 
-    assert Hooks([Broken()], LOGGER).wants(Ticked)
+        def is_awake(self) -> bool:
+            return bool(1 / 0)
+
+    hooks = Hooks([Broken()], LOGGER)
+
+    assert hooks.wants(Ticked)
+    hooks(TICK)
+
+    assert [str(r.exc_info[1]) for r in caplog.records if r.exc_info] == ["division by zero"]
 
 
 def test_a_hook_that_raises_does_not_keep_the_event_from_the_next() -> None:
