@@ -118,6 +118,8 @@ class Keeping:
             self._running.add(entry.share)
             for share in kept.shares:
                 self._allow(share)
+            if kept.endangered:
+                self._losses.warn(entry.share)
             return entry.share
 
     def _kept(self, slot: Slot, attribution: Attribution, duration: Micros) -> Kept | None:
@@ -138,9 +140,11 @@ class Keeping:
                 self._mailbox.put(kept)
             else:
                 self._confirm(kept, attribution.offer)
-        elif duration > kept.duration:
-            kept.duration, kept.sent = duration, max(kept.sent, since)
+        else:
             kept.deadline = max(kept.deadline, deadline)
+            if duration >= kept.duration:  # as good as a renewal
+                kept.duration, kept.sent = duration, max(kept.sent, since)
+                kept.endangered = self._clock.steady() >= kept.endangered_at
         return kept
 
     def _confirm(self, kept: Kept, offer: ClaimId) -> None:

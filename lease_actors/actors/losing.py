@@ -53,8 +53,12 @@ class Losses:
         slot = kept.slot
         self._mailbox.put(HoldEndangered(slot.key, slot.holder, kept.term))
         for share in kept.shares:
-            if share.on_endangered is not None and share.reason is None:
-                self._mailbox.put((share.calls, share.on_endangered))
+            self.warn(share)
+
+    def warn(self, share: Share) -> None:
+        """Tell one of its holds so."""
+        if share.on_endangered is not None and share.reason is None:
+            self._mailbox.put((share.calls, share.on_endangered))
 
     def tell(self, kept: Kept, reason: str) -> None:
         """It is lost; who knows already is not told again."""

@@ -11,7 +11,7 @@ from types import TracebackType
 from lease_actors.capabilities import Claimer
 from lease_actors.config import Duration, as_timedelta
 from lease_actors.errors import LeaseError, ManagerStopped, NotValid, WaitTimeout
-from lease_actors.held import ClaimFuture, HeldLease
+from lease_actors.held import HeldLease
 from lease_actors.roles.candidacy import Candidacy
 from lease_actors.roles.ticket import Ticket
 
@@ -60,7 +60,7 @@ class Tracker:
         self._claims: list[Ticket] = []
         self._for_leader: list[Ticket] = []
         self._for_minion: list[Ticket] = []
-        self._renewal: ClaimFuture | None = None
+        self._renewing = False
         self._error: BaseException | None = None
         self._pid = os.getpid()
         name = f"lease tracker {lease}"
@@ -108,35 +108,35 @@ class Tracker:
 
     def _answer_leader(self) -> None:
         assert self._term is not None
-        if self._term.remaining() >= self._guarantee:
+        if self._has_guarantee():
             _close(self._claims, True)
             _close(self._for_leader, True)
         elif (self._claims or self._for_leader) and not self._term.lost.is_set():
             self._renew()  # if it is lost, its end is about to answer them
 
+    def _has_guarantee(self) -> bool:
+        return self._term is not None and self._term.remaining() >= self._guarantee
+
     # -- renewing before an answer -------------------------------------------------------
 
     def _renew(self) -> None:
         """The keeper's renewals are late: ask for one more, once for all who want to know."""
-        if self._renewal is None:
-            self._renewal = self._claimer.claim_future(
-                self._lease, self._holder, self._duration, wait=0
-            )
-            threading.Thread(
-                target=self._renewed,
-                args=(self._renewal,),
-                name="lease tracker renewal",
-                daemon=True,
-            ).start()
+        if not self._renewing:
+            name = "lease tracker renewal"
+            threading.Thread(target=self._ask_store, name=name, daemon=True).start()
+            self._renewing = True
 
-    def _renewed(self, renewal: ClaimFuture) -> None:
+    def _ask_store(self) -> None:
+        """By a hold that shares the tenure: what a claim alone extends, the keeper would not know of,
+        and give back when the time that it knows of is over."""
         try:
-            remaining = renewal.get().remaining()
+            with self._claimer.hold(self._lease, self._holder, self._duration, wait=0) as held:
+                held.release(at=_EXPIRES_FIRST)
         except LeaseError:
-            remaining = timedelta(0)
+            pass  # what is left tells
         with self._lock:
-            self._renewal = None
-            leads = self._state is _State.LEADER and remaining >= self._guarantee
+            self._renewing = False
+            leads = self._state is _State.LEADER and self._has_guarantee()
             _close(self._claims, leads)
             if leads:
                 _close(self._for_leader, True)
@@ -184,7 +184,7 @@ class Tracker:
         try:
             while elected or not self._stop.is_set():
                 with self._candidacy.term() as term:
-                    if term is not None and not self._stop.is_set():
+                    if term is not None:
                         self._serve(term)
                 if term is None:
                     self._become(_State.MINION)
@@ -201,6 +201,7 @@ class Tracker:
             with self._lock:
                 self._answer()
         self._become(_State.MINION)
+        # Also if it has served nobody: it may be the tenure of the tracker before this one.
         term.release(at=_EXPIRES_FIRST)
 
     def _become(self, state: _State, term: HeldLease | None = None) -> None:
@@ -212,8 +213,6 @@ class Tracker:
     def _end(self) -> None:
         with self._lock:
             self._become(_State.ENDED)
-            if self._renewal is not None:
-                self._renewal.cancel()
 
 
 def _close(tickets: list[Ticket], answer: bool) -> None:

@@ -18,11 +18,11 @@ from acceptance.support import (
     settle,
     wait_for_queue,
 )
-from support.faults import FaultyStore, passing
+from support.faults import FaultyStore, passing, raises
 from support.managers import Calling, advance_until, managing
 from support.story import Story
 
-from lease_actors import LeaseLost, Manager
+from lease_actors import LeaseLost, Manager, StoreError
 from lease_actors.testing import FakeClock
 
 
@@ -94,6 +94,36 @@ def test_the_longest_of_them_counts(manager: Manager, clock: FakeClock) -> None:
         clock.advance(3600)
         one.check()
         two.check()
+
+
+def test_the_claim_of_the_second_counts_for_both_though_it_is_no_longer(
+    manager: Manager, clock: FakeClock
+) -> None:
+    claimer = manager.claimer(NS)
+    with claimer.hold("app", "me", 30) as one:
+        clock.advance(9)
+        with claimer.hold("app", "me", 30) as two:
+            assert one.remaining() == two.remaining() == timedelta(seconds=29.97)
+            with claimer.hold("app", "me", 10) as three:
+                assert three.remaining() == timedelta(seconds=29.97)
+
+
+@pytest.mark.parametrize("duration", [30, 10])
+def test_one_that_comes_late_has_what_it_claimed(duration: int) -> None:
+    store, clock, story = FaultyStore(), FakeClock(), Story()
+    with managing(store, clock) as manager, manager.claimer(NS).hold("app", "me", 30):
+        store.always(raises(StoreError("disk full")))
+        clock.advance(28)  # two are left, and the keeper's next attempt is in one
+        store.always(None)
+        warned = story.endangered
+        with manager.claimer(NS).hold("app", "me", duration, on_endangered=warned) as late:
+            store.always(raises(StoreError("disk full")))
+            assert late.remaining() == timedelta(seconds=duration) * 0.999
+            clock.advance(duration - 1)
+            late.check()
+            assert story.of(1) == ["endangered"]
+            store.always(None)
+            advance_until(clock, lambda: late.remaining() > timedelta(seconds=20))
 
 
 def test_holders_of_other_names_share_nothing(manager: Manager, run: Run) -> None:

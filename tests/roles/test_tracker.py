@@ -147,6 +147,17 @@ def test_a_new_tracker_of_the_holder_goes_on_with_its_term(lease_manager: Manage
     assert lease.term == 1
 
 
+def test_one_that_ends_before_it_has_served_leaves_the_guarantee_of_the_one_before(
+    lease_manager: Manager,
+) -> None:
+    with tracking(lease_manager, "app/0") as first:
+        assert leads(first)
+    for _ in range(10):
+        with tracking(lease_manager, "app/0"):
+            pass
+    assert lease_manager.reader("ns").leases() == {"app": "app/0"}
+
+
 def test_a_store_that_is_away_ends_nothing_while_the_lease_has_time_left() -> None:
     store, clock = FaultyStore(), FakeClock()
     with managing(store, clock) as manager, tracking(manager, "app/0") as tracker:
@@ -199,6 +210,21 @@ def test_wait_leader_is_answered_by_a_renewal_after_one_that_failed(by: str) -> 
             advance_until(clock, lambda: remaining(manager) >= 59)
         assert waiting.wait(PATIENCE)
         assert remaining(manager) >= 30
+
+
+def test_what_one_more_renewal_has_promised_stands_though_the_keepers_have_failed() -> None:
+    store, clock = FaultyStore(), FakeClock()
+    with managing(store, clock) as manager, tracking(manager, "app/0") as tracker:
+        assert leads(tracker)
+        with tracking(manager, "app/1"):
+            blocked(manager, 1)
+            store.always(raises(StoreError("disk full")))
+            clock.advance(58)  # of 60 s 2 are left, and the keeper's next attempt is in 3
+            store.always(None)
+            assert leads(tracker)
+            clock.advance(29)
+            assert manager.reader("ns").leases() == {"app": "app/0"}
+            assert leads(tracker)
 
 
 def test_wrong_names_end_it(lease_manager: Manager) -> None:
