@@ -297,6 +297,8 @@ class Answers:
                     parked = self.watches.claim(effect.claim)
                     if parked is not None:
                         self._ask_again(parked)
+                    else:  # queued by this batch, too
+                        self._release(effect.key, effect.tenure)
 
     def look_again(self, reply: Reply[Any]) -> None:
         """It could not be asked again: look at its lease a little later."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from lease_actors.actors import retry
 from lease_actors.actors.answers import Answers
-from lease_actors.actors.aside import Aside, PutBack, locked
+from lease_actors.actors.aside import Aside, PutBack, locked, must_be_done
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue, Attempts
 from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
@@ -258,7 +258,8 @@ class Line:
         """Nobody can say what was applied: no caller may infer anything."""
         self._current = None
         self._draw_start()
-        for reply in [*work.replies, *self.answers.watches.all()]:
+        calls = self._put_off(work, error)
+        for reply in [*calls, *self.answers.watches.all()]:
             reply.fail(start_unknown(reply, error))
             self.answers.forget(reply)
         self._between()
@@ -286,10 +287,29 @@ class Line:
     def _fail(self, work: Work, error: BaseException) -> None:
         self._current = None
         self._runtime.log.error("the store failed: %s", error, extra={"action": "store_failed"})
-        for reply in work.replies:
+        for reply in self._put_off(work, error):
             reply.fail(store_failed(reply, error))
             self.answers.forget(reply)
+            op = reply.operation
+            if isinstance(op, Claim) and op.claim is not None and (reply.blocked or not work.void):
+                self.post(Reply(Cancel(op.key, op.claim)))  # it may be queued
         self._between()
+
+    def _put_off(self, work: Work, error: BaseException) -> list[Reply[Any]]:
+        """What must be done is tried again, for as long as the manager is there; returns the rest.
+
+        What is asked of the same leases comes after it, so it has failed as well.
+        """
+        errands = [r for r in work.replies if must_be_done(r) and not self._leaving]
+        if not errands:
+            return list(work.replies)
+        for errand in errands:
+            self._aside.keep(work.number, errand, error)
+        keys = {errand.key for errand in errands}
+        behind = [r for r in self._pending if r.is_call and r.key in keys]
+        for reply in behind:
+            self._pending.remove(reply)
+        return [r for r in work.replies if r not in errands] + behind
 
     def unreached(self) -> None:
         """The store could not be reached by somebody else: nobody's silence is judged by that."""
@@ -306,6 +326,7 @@ class Line:
     def leave(self) -> None:
         """The manager stops: what fails now is not tried for ever."""
         self._leaving = True
+        self._pending.extendleft(reversed(self._aside.take_all()))
 
     def close(self) -> None:
         """Nothing is applied any more, and the store is closed."""
