@@ -247,6 +247,15 @@ def _extend(state: LeaseState, duration: Micros, now: Instant) -> LeaseState:
     return state._replace(tenure=tenure._replace(duration=duration, expiry=now + duration))
 
 
+def _touch(state: LeaseState, tenure: Tenure, duration: Micros, now: Instant) -> LeaseState:
+    """Extend it for a claim, by a microsecond at the least: whoever gives the tenure back for another
+    claim of that holder, perhaps elsewhere, sees by its expiry that this one relies on it."""
+    extended = _extend(state, duration, now)
+    if extended is state:
+        return state._replace(tenure=tenure._replace(expiry=tenure.expiry + 1))
+    return extended
+
+
 def _leave(state: LeaseState, claim: ClaimId | None) -> LeaseState:
     queue = tuple(w for w in state.queue if w.claim != claim)
     gone = len(state.queue) - len(queue)
@@ -262,7 +271,7 @@ def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
     if tenure is not None:
         if tenure.holder != op.holder or tenure.ending is not None:
             return _block(state, op, duration, context)
-        state = _extend(state, duration, context.now)
+        state = _touch(state, tenure, duration, context.now)
         if op.claim is not None:
             state = _leave(state, op.claim)
         assert state.tenure is not None
@@ -349,7 +358,7 @@ def _release(state: LeaseState, op: Release, context: Context) -> Decision:
     if op.at is not None and op.at > context.now:
         expiry = min(tenure.expiry, op.at)
         return Decision(state._replace(tenure=tenure._replace(expiry=expiry)), DONE)
-    if state.pins or tenure.ending is not None:
+    if tenure.ending is not None or (state.pins and op.how == "released"):
         return Decision(state, DONE)  # pinned: it stays its holder's, and expires after the pins
     if state.guarded:
         return Decision(_mark(state, op.how), DONE)

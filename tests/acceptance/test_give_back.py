@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from acceptance.support import NS, pass_manager
-from support.faults import PATIENCE, FaultyStore, passing, reply_lost
+from acceptance.support import NS, pass_manager, settle
+from support.faults import PATIENCE, FaultyStore, HangAfterCommit, passing, reply_lost
 from support.managers import advance_until, managing
 
 from lease_actors import ClaimDenied, ClaimFuture, LeaseTimeout, Manager
@@ -45,6 +45,32 @@ def test_another_claim_that_was_answered_meanwhile_keeps_it(
         pass_manager(manager)
         with pytest.raises(ClaimDenied):
             claimer.claim("app", "you", 60)
+
+
+@pytest.mark.parametrize("seconds", [5, 60, 600])
+def test_a_claim_that_another_manager_has_answered_meanwhile_keeps_it(
+    store: FaultyStore, clock: FakeClock, seconds: float
+) -> None:
+    with managing(store, clock) as manager, managing(store.inner, clock) as other:
+        with HangAfterCommit() as slow:
+            store.then(slow)
+            leaving = manager.claimer(NS).claim_future("app", "me", 60)
+            assert slow.began.wait(PATIENCE)
+            assert other.claimer(NS).claim("app", "me", seconds).term == 1
+            assert leaving.cancel()
+        settle(manager)
+        assert manager.reader(NS).leases() == {"app": "me"}
+
+
+def test_a_pin_does_not_keep_what_nobody_has_seen(store: FaultyStore, clock: FakeClock) -> None:
+    with managing(store, clock) as manager:
+        claimer, pinner = manager.claimer(NS), manager.pinner(NS)
+        pinner.pin("app", "entity")
+        future = claimer.claim_future("app", "me", 60)
+        assert future.get(timeout=PATIENCE).pinned
+        leave(manager, future)
+        lease = claimer.claim("app", "you", 60, wait=PATIENCE)
+        assert (lease.term, lease.pinned) == (2, True)
 
 
 @pytest.mark.parametrize("seconds", [5, 60, 600])
