@@ -15,6 +15,7 @@ from lease_actors.actors.keeping import Keeping
 from lease_actors.actors.kept import Entry, OnEndangered, OnLost, Share
 from lease_actors.actors.losing import error_of
 from lease_actors.actors.reply import Reply
+from lease_actors.actors.threads import serves
 from lease_actors.clock import from_instant, micros, to_instant
 from lease_actors.config import Duration, as_timedelta
 from lease_actors.core.model import Key
@@ -154,10 +155,18 @@ class Hold:
         self._key, self._holder, self._wait = key, holder, wait
         self._on_lost, self._on_endangered = on_lost, on_endangered
         self._share: Share | None = None
+        self._in_use = threading.Lock()
 
     def __enter__(self) -> HeldLease:
-        if self._share is not None:
+        if not self._in_use.acquire(blocking=False):
             raise RuntimeError("this hold() is in use: call hold() once for each block")
+        try:
+            return self._enter()
+        except BaseException:
+            self._in_use.release()
+            raise
+
+    def _enter(self) -> HeldLease:
         entry = Entry(self._on_lost, self._on_endangered)
         try:
             self._keeping.enter(entry, self._key, self._holder)
@@ -232,6 +241,7 @@ class Hold:
             self._keeping.leave(share)
             raise
         self._share = None
+        self._in_use.release()
         lost = share.reason is not None or share.known is not None
         if lost and not share.released and error is None:
             raise error_of(share)
@@ -243,5 +253,5 @@ def _lease(given: Attribution, door: Door) -> Lease:
 
 def _leave(keeping: Keeping, share: Share, at: int | None = None) -> None:
     release = keeping.leave(share, at)
-    if release is not None:
+    if release is not None and not serves():
         release.signal.wait(_PATIENCE)

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from lease_actors.actors.threads import ServiceThread
 from lease_actors.clock import Clock
 
 _log = logging.getLogger(__name__)
@@ -49,19 +50,21 @@ class Alarm:
     def __init__(self, clock: Clock, name: str) -> None:
         self._clock = clock
         self._bell = Bell()
-        self._lock = threading.Lock()
+        # The garbage collector may close a hold, and so come back in here, on a thread that has it.
+        self._lock = threading.RLock()
         self._heap: list[tuple[int, int, Handle]] = []
         self._order = itertools.count()
         self._forgotten = 0
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = ServiceThread(self._run, name)
         self._thread.start()
 
     def at(self, instant: int, callback: Callable[[], object]) -> Handle:
         """Call back at that instant (steady microseconds), at once if it has passed."""
         handle = Handle(self, callback)
+        entry = instant, next(self._order), handle
         with self._lock:
-            heapq.heappush(self._heap, (instant, next(self._order), handle))
+            heapq.heappush(self._heap, entry)
             first = self._heap[0][2] is handle
         if first:
             self._bell.set()
@@ -87,9 +90,10 @@ class Alarm:
         with self._lock:
             self._forgotten += 1
             if self._forgotten > 64 and self._forgotten * 2 > len(self._heap):
-                self._heap = [e for e in self._heap if e[2].callback is not None]
+                heap, self._heap, self._forgotten = self._heap, [], 0
+                # Whoever comes back in here meanwhile adds to the new one.
+                self._heap += [e for e in heap if e[2].callback is not None]
                 heapq.heapify(self._heap)
-                self._forgotten = 0
 
     def _run(self) -> None:
         while not self._closed:

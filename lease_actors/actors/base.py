@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pykka
 
+from lease_actors.actors.threads import ServiceThread
+
 if TYPE_CHECKING:
     from pykka._actor import ActorInbox
 
@@ -27,7 +29,7 @@ def tell(actor: pykka.ActorRef[Any], message: object) -> bool:
     return True
 
 
-class _ActorThread(threading.Thread):
+class _ActorThread(ServiceThread):
     urn = ""
 
 
@@ -65,7 +67,7 @@ class LeaseActor(pykka.ThreadingActor):
         return inbox
 
     def _start_actor_loop(self) -> None:
-        thread = _ActorThread(target=self._live, name=self.thread_name(), daemon=True)
+        thread = _ActorThread(self._live, self.thread_name())
         thread.urn = self.actor_urn
         thread.start()
 

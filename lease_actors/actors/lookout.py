@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from lease_actors.actors.runtime import Runtime
+from lease_actors.actors.threads import ServiceThread
 from lease_actors.core.model import Key, Notice
 from lease_actors.stores.base import Listener, Peek, Store
 
@@ -86,9 +87,7 @@ class Lookout:
         """Seconds since the last look at leases."""
         self._behind = 0
         """So many leases have not been looked at since the version became what it is."""
-        self._thread = threading.Thread(
-            target=self._run, name=f"lease lookout {runtime.label}", daemon=True
-        )
+        self._thread = ServiceThread(self._run, f"lease lookout {runtime.label}")
         self._thread.start()
 
     def follow(self, added: Sequence[Key], removed: Sequence[Key]) -> None:

@@ -13,6 +13,8 @@ import queue
 import threading
 from collections.abc import Callable
 
+from lease_actors.actors.threads import ServiceThread
+
 _log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,7 @@ class Transactor:
 
     def __init__(self, name: str) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = ServiceThread(self._run, name)
         self._thread.start()
 
     def submit(self, job: Callable[[], None]) -> None:

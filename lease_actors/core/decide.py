@@ -239,21 +239,14 @@ def _grant(
     return state, Began(state.key, tenure, bool(state.pins), claim)
 
 
-def _extend(state: LeaseState, duration: Micros, now: Instant) -> LeaseState:
+def _extend(state: LeaseState, duration: Micros, now: Instant, least: Micros = 0) -> LeaseState:
+    """``least``: by so much in any case. A claim leaves its trace: whoever gives the tenure back for
+    another claim of that holder sees that this one was answered with it, be it elsewhere."""
     tenure = state.tenure
     assert tenure is not None
-    if now + duration <= tenure.expiry:
-        return state
-    return state._replace(tenure=tenure._replace(duration=duration, expiry=now + duration))
-
-
-def _touch(state: LeaseState, tenure: Tenure, duration: Micros, now: Instant) -> LeaseState:
-    """Extend it for a claim, by a microsecond at the least: whoever gives the tenure back for another
-    claim of that holder, perhaps elsewhere, sees by its expiry that this one relies on it."""
-    extended = _extend(state, duration, now)
-    if extended is state:
-        return state._replace(tenure=tenure._replace(expiry=tenure.expiry + 1))
-    return extended
+    if now + duration > tenure.expiry:
+        return state._replace(tenure=tenure._replace(duration=duration, expiry=now + duration))
+    return state._replace(tenure=tenure._replace(expiry=tenure.expiry + least)) if least else state
 
 
 def _leave(state: LeaseState, claim: ClaimId | None) -> LeaseState:
@@ -271,7 +264,7 @@ def _claim(state: LeaseState, op: Claim, context: Context) -> Decision:
     if tenure is not None:
         if tenure.holder != op.holder or tenure.ending is not None:
             return _block(state, op, duration, context)
-        state = _touch(state, tenure, duration, context.now)
+        state = _extend(state, duration, context.now, least=1)
         if op.claim is not None:
             state = _leave(state, op.claim)
         assert state.tenure is not None

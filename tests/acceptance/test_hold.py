@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, WatchedStore, key, settle, wait_for_queue
 from prometheus_client import CollectorRegistry
+from support.faults import Apply, FaultyStore
 from support.interrupting import interrupted
-from support.managers import until
+from support.managers import Calling, until
 
 from lease_actors import (
     ClaimDenied,
@@ -26,7 +28,9 @@ from lease_actors import (
     Store,
     WaitTimeout,
 )
+from lease_actors import held as held_module
 from lease_actors.actors import keeper
+from lease_actors.stores import Batch
 from lease_actors.testing import FakeClock
 
 
@@ -247,6 +251,49 @@ def test_one_hold_serves_one_block_at_a_time(manager: Manager) -> None:
         hold.__enter__()
     with hold as second:
         assert (first.term, second.term) == (1, 2)
+
+
+def test_of_two_threads_that_enter_one_hold_at_once_one_is_refused(manager: Manager) -> None:
+    manager.claimer(NS).claim("app", "you", 30)
+    hold = manager.claimer(NS).hold("app", "me", 30)
+
+    def work() -> None:
+        with hold:
+            pass
+
+    calls = [Calling(work), Calling(work)]
+    until(lambda: any(call.is_over for call in calls))
+    [refused] = [call for call in calls if call.is_over]
+    assert isinstance(refused.ended(), RuntimeError)
+    manager.revoker(NS).revoke("app", "you")
+    calls.remove(refused)
+    assert calls[0].ended() is None
+    assert manager.report()["kept-leases"] == 0
+    with hold:  # and can be used again
+        pass
+
+
+def test_a_block_that_the_garbage_collector_ends_on_a_thread_of_ours_delays_nobody(
+    open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python does with a generator that was forgotten in the midst of its block."""
+    monkeypatch.setattr(held_module, "_PATIENCE", 3600)
+    store = FaultyStore()
+    manager = open_manager(store=store)
+    hold = manager.claimer(NS).hold("app", "me", 30)
+    ended: list[str] = []
+
+    def collecting(apply: Apply, batch: Batch) -> bool:
+        hold.__exit__(None, None, None)
+        ended.append(threading.current_thread().name)
+        return apply(batch)
+
+    hold.__enter__()
+    store.then(collecting)
+    manager.claimer(NS).claim("other", "me", 30)
+    settle(manager)
+    assert [name.split()[1] for name in ended] == ["transactor"]
+    assert manager.reader(NS).leases() == {"other": "me"}
 
 
 def test_the_report_counts_what_is_kept(manager: Manager) -> None:

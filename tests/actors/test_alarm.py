@@ -1,0 +1,37 @@
+"""The alarm's list, when it is changed in the midst of being changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.faults import PATIENCE
+
+from lease_actors.actors.alarm import Alarm
+from lease_actors.testing import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def alarm(clock: FakeClock) -> Iterator[Alarm]:
+    alarm = Alarm(clock, "lease alarm")
+    yield alarm
+    alarm.close()
+    alarm.join(PATIENCE)
+
+
+def test_a_thread_that_is_changing_it_may_come_back_in(alarm: Alarm, clock: FakeClock) -> None:
+    """The garbage collector ends a hold wherever it finds one, with whatever that thread has locked."""
+    instant, rang = clock.steady() + 1_000_000, threading.Event()
+    handles = [alarm.at(instant, int) for _ in range(300)]
+    with alarm._lock:
+        alarm.at(instant, rang.set)
+        for handle in handles:
+            handle.cancel()
+    clock.advance(1)
+    assert rang.wait(PATIENCE)
