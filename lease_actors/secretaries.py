@@ -80,7 +80,9 @@ class DefaultSecretary:
 class ApplicationLeadership(DefaultSecretary):
     """Upstream's rules: the lease is an application's name, the holder a unit's (``app/0``)."""
 
-    _APPLICATION = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]*[a-z][a-z0-9]*)*")
+    # There is one way only to match a name: of two, `re` would try each combination over all the
+    # words of a name that does not match, and no other thread of the process runs meanwhile.
+    _APPLICATION = re.compile(r"[a-z][a-z0-9]*(?:-[0-9]*[a-z][a-z0-9]*)*")
     _UNIT = re.compile(rf"(?:{_APPLICATION.pattern})/(?:0|[1-9][0-9]*)")
 
     def check_lease(self, key: Key) -> None:

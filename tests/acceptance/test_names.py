@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -320,6 +321,31 @@ def test_what_is_no_application_has_no_leader(name: str) -> None:
 )
 def test_what_is_no_unit_leads_nothing(name: str) -> None:
     assert not check(ApplicationLeadership().check_holder, name)
+
+
+@pytest.mark.parametrize("wrong", ["", "!", "-", "-1"])
+def test_long_wrong_name_is_refused_at_once(wrong: str) -> None:
+    name = ("a" + "-abc" * 64)[: 255 - len(wrong)] + wrong
+    secretary = ApplicationLeadership()
+    assert check(leases_of(secretary), name) is (wrong == "")
+    assert not check(secretary.check_holder, name)
+
+
+def is_application(name: str) -> bool:
+    """Upstream's rule, without a regular expression."""
+    words = name.split("-")
+    known = all(c in "abcdefghijklmnopqrstuvwxyz0123456789" for word in words for c in word)
+    return known and words[0][:1].isalpha() and all(any(map(str.isalpha, w)) for w in words)
+
+
+def test_applications_are_exactly_upstreams() -> None:
+    leases, holders = leases_of(ApplicationLeadership()), ApplicationLeadership().check_holder
+    for letters in itertools.chain.from_iterable(
+        itertools.product("az09-A/_", repeat=n) for n in range(6)
+    ):
+        name = "".join(letters)
+        assert check(leases, name) is is_application(name), name
+        assert check(holders, f"{name}/0") is is_application(name), name
 
 
 UUID = "deadbeef-0bad-400d-8000-4b1d0d06f00d"
