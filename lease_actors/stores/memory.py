@@ -35,9 +35,9 @@ __all__ = ["MemoryStore"]
 class MemoryStore:
     """A store in memory. One lock makes every batch a transaction; nothing is durable.
 
-    Its time is the clock's steady time on top of the wall time at the first ``open``: steps of
-    the wall clock do not reach it, and it never goes back, also when it is opened anew with
-    another clock.
+    Its time is the clock's steady time on top of the wall time at the first ``open`` in a boot:
+    steps of the wall clock do not reach it, also when it is opened anew, and it never goes back,
+    also when that is with another clock.
     """
 
     def __init__(self) -> None:
@@ -62,8 +62,8 @@ class MemoryStore:
         with self._lock:
             if not self._closed:
                 return
-            steady = clock.steady()
-            self._offset = max(clock.wall(), self._latest) - steady
+            if not self._goes_on(clock):
+                self._offset = max(clock.wall(), self._latest) - clock.steady()
             self._clock, self._closed = clock, False
 
     def begin(self, start: str) -> None:
@@ -192,6 +192,12 @@ class MemoryStore:
             self._closed = True
 
     # -- under the lock ------------------------------------------------------------------
+
+    def _goes_on(self, clock: Clock) -> bool:
+        """Whether its steady time is the one that the offset is for. Other managers may be at work:
+        one that stops closes the store for the next ``open`` only."""
+        same_boot = self._clock is not None and clock.boot_id == self._clock.boot_id
+        return same_boot and clock.steady() + self._offset >= self._latest
 
     def _now(self) -> Instant:
         if self._clock is None:

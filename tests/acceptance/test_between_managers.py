@@ -15,7 +15,15 @@ from acceptance.support import NS, PATIENCE, key, settle
 from support.faults import FaultyStore
 from support.managers import until
 
-from lease_actors import Manager, ManagerConfig, MemoryStore, NotHeld, Store, WaitCancelled
+from lease_actors import (
+    ClaimDenied,
+    Manager,
+    ManagerConfig,
+    MemoryStore,
+    NotHeld,
+    Store,
+    WaitCancelled,
+)
 from lease_actors.actors.manager import Crash
 from lease_actors.core.model import Key, Need, Notice
 from lease_actors.stores.base import Heard, Listener, Peek
@@ -49,6 +57,20 @@ def test_a_revocation_hands_the_lease_to_the_other_managers_claim(
     other.checker(NS).token("db", "app-2").check()
     with pytest.raises(NotHeld):
         one.checker(NS).token("db", "app-1").check()
+
+
+def test_a_step_of_the_wall_clock_moves_no_lease_though_managers_come_and_go(
+    open_manager: OpenManager, clock: FakeClock
+) -> None:
+    first, second = open_manager(), open_manager()
+    lease = second.claimer(NS).claim("db", "app-1", LONG)
+    clock.step_wall(2 * LONG)
+    first.kill()
+    first.wait(PATIENCE)
+    third = open_manager()
+    assert third.reader(NS).get("db") == lease
+    with pytest.raises(ClaimDenied):
+        third.claimer(NS).claim("db", "app-2", LONG)
 
 
 def test_first_in_first_out_whichever_manager_they_ask(one: Manager, other: Manager) -> None:

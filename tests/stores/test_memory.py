@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from stores.machine import DAY, START, Machine
+
 from lease_actors.clock import Clock
 from lease_actors.core.model import Need
 from lease_actors.core.operations import Cancel
@@ -22,6 +24,28 @@ class TestMemoryStore(StoreConformance):
         clock.step_wall(-3600)
         clock.advance(1)
         assert store.now() == clock.wall() + 3600_000_000
+
+    def test_a_step_of_the_wall_clock_does_not_reach_a_store_that_is_opened_anew(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        before = store.now()
+        for step in (3600, -7200):
+            clock.step_wall(step)
+            store.close()
+            clock.advance(1)
+            store.open(clock)
+            before += 1_000_000
+            assert store.now() == before
+
+    def test_a_boot_without_a_name_is_noticed(self) -> None:
+        store, machine = MemoryStore(), Machine("")
+        for at in (START, START + DAY):
+            machine.at = at
+            store.open(machine)
+            assert store.now() == START
+            store.close()
+        store.open(Machine("", START + DAY, up=1))
+        assert store.now() == START + DAY
 
     def test_another_clock_does_not_take_time_back(self, store: Store, clock: FakeClock) -> None:
         before = store.now()
