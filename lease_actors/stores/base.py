@@ -125,9 +125,9 @@ Heard: TypeAlias = Callable[[Sequence[Notice]], None]
 class Store(Protocol):
     """Where leases are kept. Every method may be called from any thread, also at once.
 
-    Whatever talks to a database may raise ``StorePassing``. A store that has connections may
-    also have a method ``abandon()``, called in a forked child: it lets go of those of the
-    parent without closing them, and the store can be opened anew there.
+    Whatever talks to a database may raise ``StorePassing``. A store that has connections or locks
+    may also have a method ``abandon()``, called in a forked child: it lets go of those of the
+    parent without closing them or waiting for them, and the store can be opened anew there.
     """
 
     def open(self, clock: Clock) -> None:

@@ -1,20 +1,18 @@
 """Leases in this process's memory: for tests, and for programs of one process.
 
-Several managers may share one ``MemoryStore``; between processes it shares nothing.
+Several managers may share one ``MemoryStore``; between processes it shares nothing, and in a
+forked child it is empty.
 """
 
 from __future__ import annotations
 
-import heapq
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import (
-    ClaimId,
     Instant,
     Key,
     LeaseState,
@@ -28,6 +26,7 @@ from lease_actors.errors import StoreError
 from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek, StartUnknown
 from lease_actors.stores.idle import idle_since
 from lease_actors.stores.past import MemoryHistory, overdue
+from lease_actors.stores.waiters import MemoryQueue, presence
 
 __all__ = ["MemoryStore"]
 
@@ -79,7 +78,7 @@ class MemoryStore:
                 raise StartUnknown(f"start {batch.start!r} is not recorded in this store")
             if batch.number <= last:
                 return False
-            present = _presence(self._starts, self._absences, batch.start)
+            present = presence(self._starts, self._absences, batch.start)
             states = {key: self._load(key, need, present) for key, need in batch.needs.items()}
             changes = batch.decide(states, self._now())
             self._starts[batch.start] = batch.number
@@ -130,7 +129,7 @@ class MemoryStore:
             lease = self._leases.get(key)
             if lease is None:
                 return []
-            present = _presence(self._starts, self._absences)
+            present = presence(self._starts, self._absences)
             waiters = lease.queue.all()
             return [w if present(w.claim.start) else replace(w, absent=True) for w in waiters]
 
@@ -138,7 +137,7 @@ class MemoryStore:
         """What concerns that start."""
         with self._lock:
             states = [self._leases[k].state if k in self._leases else LeaseState(k) for k in keys]
-            absent = not _presence(self._starts, self._absences)(start)
+            absent = not presence(self._starts, self._absences)(start)
             return Peek(list(self._offers.get(start, {}).items()), states, absent, self._now())
 
     def offered(self, start: str) -> bool:
@@ -190,6 +189,14 @@ class MemoryStore:
         """Keep everything; the next ``open`` may bring another clock."""
         with self._lock:
             self._closed = True
+
+    def abandon(self) -> None:
+        """In a forked child: be empty, like one that was just made.
+
+        Another thread may have been in the midst of a batch at the fork: its lock is held for ever
+        then, and half of it is written. The child shares nothing with the parent's store anyway.
+        """
+        vars(self).update(vars(MemoryStore()))
 
     # -- under the lock ------------------------------------------------------------------
 
@@ -270,82 +277,4 @@ class _Lease:
     state: LeaseState
 
     def __init__(self) -> None:
-        self.queue = _Queue()
-
-
-class _Queue:
-    """Waiters in order of place, kept by start.
-
-    So the live ones in front are found without walking over those of an absent process, and
-    any one is removed in constant time, however many wait.
-    """
-
-    __slots__ = ("_by_start", "_places")
-
-    def __init__(self) -> None:
-        self._by_start: dict[str, OrderedDict[int, Waiter]] = {}
-        self._places: dict[ClaimId, int] = {}
-
-    def all(self) -> Iterator[Waiter]:
-        return heapq.merge(*(q.values() for q in self._by_start.values()), key=_place)
-
-    def window(
-        self, need: Need, present: Callable[[str], bool]
-    ) -> tuple[tuple[Waiter, ...], int | None]:
-        """What ``need`` asks for, in order of place, and the horizon of it."""
-        live = (q.values() for start, q in self._by_start.items() if present(start))
-        heads = list(islice(heapq.merge(*live, key=_place), need.heads + 1))
-        horizon = None
-        if len(heads) > need.heads:
-            heads.pop()
-            horizon = heads[-1].place if heads else 0
-        if not need.claims:
-            return tuple(heads), horizon
-        seen = {w.place: w for w in heads}
-        for waiter in self._named(need.claims):
-            if waiter.place not in seen:
-                there = present(waiter.claim.start)
-                seen[waiter.place] = waiter if there else replace(waiter, absent=True)
-        return tuple(seen[place] for place in sorted(seen)), horizon
-
-    def _named(self, claims: Iterable[ClaimId]) -> Iterator[Waiter]:
-        for claim in claims:
-            place = self._places.get(claim)
-            if place is not None:
-                yield self._by_start[claim.start][place]
-
-    def change(self, before: tuple[Waiter, ...], after: tuple[Waiter, ...]) -> None:
-        """Take out who is gone from the window, put in who is new."""
-        stay = {w.place for w in after}
-        for waiter in before:
-            if waiter.place not in stay:
-                self._remove(waiter.claim)
-        known = {w.place for w in before}
-        for waiter in after:
-            if waiter.place not in known:
-                self._places[waiter.claim] = waiter.place
-                self._by_start.setdefault(waiter.claim.start, OrderedDict())[waiter.place] = waiter
-
-    def _remove(self, claim: ClaimId) -> None:
-        waiters = self._by_start[claim.start]
-        del waiters[self._places.pop(claim)]
-        if not waiters:
-            del self._by_start[claim.start]
-
-
-def _place(waiter: Waiter) -> int:
-    return waiter.place
-
-
-def _presence(
-    starts: dict[str, int], absences: dict[str, int], asking: str | None = None
-) -> Callable[[str], bool]:
-    """Whether a start is present. One that writes, as ``asking`` does, has shown itself."""
-
-    def present(start: str) -> bool:
-        if start == asking:
-            return True
-        last = starts.get(start)
-        return last is not None and absences.get(start, -1) < last
-
-    return present
+        self.queue = MemoryQueue()

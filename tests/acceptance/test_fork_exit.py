@@ -89,6 +89,39 @@ manager.wait(20)
 print("fine")
 """
 
+_FORK_IN_MEMORY = """
+import os, signal, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+from lease_actors import Manager, ManagerConfig, MemoryStore
+store = MemoryStore()
+manager = Manager(ManagerConfig(store))
+claimer = manager.claimer("ns")
+claimer.claim("app", "parent", 3600)
+held, done = threading.Event(), threading.Event()
+def be_in_the_midst_of_a_batch():
+    with store._lock:
+        held.set()
+        done.wait()
+thread = threading.Thread(target=be_in_the_midst_of_a_batch, daemon=True)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    with Manager(ManagerConfig(store)) as own:
+        assert own.reader("ns").leases() == {}
+        assert own.claimer("ns").claim("app", "child", 60).term == 1
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0, status
+done.set()
+thread.join()
+assert manager.reader("ns").leases() == {"app": "parent"}
+manager.kill()
+manager.wait(20)
+print("fine")
+"""
+
 _EXIT = """
 import sys, threading
 from lease_actors import Manager, ManagerStopped
@@ -130,6 +163,10 @@ def test_a_forked_child_does_not_mind_locks_that_were_held(tmp_path: Path) -> No
 
 def test_a_child_forked_in_the_midst_of_transactions_can_use_the_same_file(tmp_path: Path) -> None:
     assert _run(_FORK_UNDER_WAY, f"sqlite:///{tmp_path / 'leases.db'}") == "fine"
+
+
+def test_a_forked_child_has_an_empty_store_in_memory_whatever_the_parent_was_doing() -> None:
+    assert _run(_FORK_IN_MEMORY) == "fine"
 
 
 def test_a_forgotten_manager_lets_the_interpreter_exit_and_leaves_the_queue(
