@@ -5,6 +5,7 @@ The program's own logging settings decide what is written where; nothing is conf
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Final
@@ -53,7 +54,8 @@ def fields(
 
 class ManagerLog(logging.LoggerAdapter[logging.Logger]):
     """A manager's log: each line begins with the first six characters of its entity uuid in
-    brackets, and each record has all of :data:`FIELDS`.
+    brackets, and each record has all of :data:`FIELDS`. What a handler or a filter raises goes no
+    further: the actor that had something to say goes on.
     """
 
     def __init__(self, logger: logging.Logger, entity_uuid: str) -> None:
@@ -67,6 +69,11 @@ class ManagerLog(logging.LoggerAdapter[logging.Logger]):
         # The adapter of the standard library would drop the caller's fields for its own.
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return self._prefix + str(msg), kwargs
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the place is not this one
+        with contextlib.suppress(Exception):  # whom could it be told?
+            super().log(level, msg, *args, **kwargs)
 
 
 class LoggingHook(Handlers):

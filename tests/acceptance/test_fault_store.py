@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 import pykka
@@ -335,6 +336,21 @@ def test_store_failures_are_logged(store: FaultyStore, clock: FakeClock) -> None
         future = manager.claimer("ns").claim_future("app", "me", 60, wait=0)
         advance_until(clock, lambda: future.is_settled)
         assert log.wait_for("store_retried")[0].levelname == "WARNING"
+
+
+def test_a_log_that_fails_does_no_harm(store: FaultyStore, clock: FakeClock) -> None:
+    def away(record: logging.LogRecord) -> bool:
+        raise ConnectionError("the log server is away")
+
+    log = Log()
+    log.addFilter(away)
+    with managing(store, clock, logger=log.logger) as manager:
+        store.then(raises(ValueError("disk full")))
+        with pytest.raises(StoreError, match="disk full"):
+            manager.claimer("ns").claim("app", "me", 60)
+        assert manager.claimer("ns").claim("app", "me", 60).term == 1
+        manager.kill()
+        manager.wait(PATIENCE)
 
 
 def test_a_future_of_a_failing_call_is_still_a_pykka_future(

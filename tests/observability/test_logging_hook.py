@@ -110,9 +110,52 @@ def test_no_entity_uuid_can_break_a_line(
 def test_a_line_names_the_place_that_wrote_it(
     log: ManagerLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log.info("here")
+    for say in (log.debug, log.info, log.warning, log.error, log.exception, log.critical):
+        say("here")
+    log.log(logging.INFO, "here")
 
-    assert caplog.records[0].funcName == "test_a_line_names_the_place_that_wrote_it"
+    assert len(caplog.records) == 7
+    here = (__file__, "test_a_line_names_the_place_that_wrote_it")
+    assert {(record.pathname, record.funcName) for record in caplog.records} == {here}
+
+
+def test_a_line_may_name_the_caller_of_the_place_that_wrote_it(
+    log: ManagerLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    def helper() -> None:
+        log.info("there", stacklevel=2)
+
+    helper()
+
+    place = "test_a_line_may_name_the_caller_of_the_place_that_wrote_it"
+    assert caplog.records[0].funcName == place
+
+
+class Raising(logging.Handler):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+    def emit(self, record: logging.LogRecord) -> None:
+        raise self.error
+
+
+def raising_log(error: BaseException) -> ManagerLog:
+    logger = logging.Logger("raising")  # noqa: LOG001
+    logger.addHandler(Raising(error))
+    return ManagerLog(logger, UUID)
+
+
+def test_what_a_handler_raises_goes_no_further() -> None:
+    log = raising_log(ConnectionError("the log server is away"))
+    for say in (log.debug, log.info, log.warning, log.error, log.exception, log.critical):
+        say("nobody hears this")
+    log.log(logging.INFO, "nor this")
+
+
+def test_a_ctrl_c_in_a_handler_is_no_failure_of_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        raising_log(KeyboardInterrupt()).info("interrupted")
 
 
 @pytest.mark.parametrize(
