@@ -31,7 +31,10 @@ MAX_DURATION = timedelta(days=366)
 
 @runtime_checkable
 class Secretary(Protocol):
-    """Says which leases, holders and durations a namespace takes, by raising ``NotValid``."""
+    """Says which leases, holders and durations a namespace takes, by raising ``NotValid``.
+
+    What is no ``str``, or no ``timedelta``, has been refused before it is asked.
+    """
 
     def check_lease(self, key: Key) -> None: ...
 
@@ -49,8 +52,7 @@ class SecretaryFinder(Protocol):
 
 def check_name(name: object, what: str = "name") -> None:
     """1 to 255 printable characters without white space, or ``NotValid``."""
-    if not isinstance(name, str):
-        raise NotValid(f"a {what} is a str, not {type(name).__name__}")
+    name = _check_str(name, what)
     if not name:
         raise NotValid(f"a {what} must not be empty")
     if len(name) > MAX_NAME:
@@ -163,13 +165,16 @@ def validate(secretary: Secretary, operation: Operation) -> None:
     key = operation.key
     step = "lease"
     try:
+        _check_str(key.lease, "lease name")
+        _check_str(key.model_uuid, "model")
         secretary.check_lease(key)
         if isinstance(operation, Pin | Unpin):
             step = "entity"
             check_name(operation.entity, "pinning entity's name")
         elif operation.kind != "wait":
             step = "holder"
-            secretary.check_holder(getattr(operation, "holder", None))  # type: ignore[arg-type]
+            holder = _check_str(getattr(operation, "holder", None), "holder's name")
+            secretary.check_holder(holder)
         if isinstance(operation, Claim):
             step = "duration"
             _check_type(operation.duration)
@@ -202,6 +207,13 @@ def words(duration: object) -> str:
     if isinstance(duration, timedelta):
         return f"{duration.total_seconds():.6f}".rstrip("0").rstrip(".") + "s"
     return repr(duration)
+
+
+def _check_str(name: object, what: str) -> str:
+    # Whatever the rules of a namespace are: what is not even hashable would end the manager.
+    if not isinstance(name, str):
+        raise NotValid(f"a {what} is a str, not {type(name).__name__}")
+    return name
 
 
 def _check_type(duration: object) -> None:

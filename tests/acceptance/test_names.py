@@ -241,6 +241,33 @@ def test_unknown_namespace_is_refused_with_those_that_are_known(
     assert message == "unknown namespace 'attic' (there are 'office', 'yard')"
 
 
+class Lenient:
+    """Takes everything."""
+
+    def check_lease(self, key: Key) -> None: ...
+
+    def check_holder(self, name: str) -> None: ...
+
+    def check_duration(self, duration: timedelta) -> None: ...
+
+
+@pytest.mark.parametrize("name", [*NO_STR, ["list"], {"set"}])
+def test_what_is_no_str_is_refused_whatever_the_rules(open_manager: OpenManager, name: str) -> None:
+    manager = open_manager(secretary_finder=Secretaries(Lenient()))
+    claimer, shown, kind = manager.claimer(NS), repr(name), type(name).__name__
+    claimer.claim("taken", "app-1", 60)
+    refused = {
+        f"lease {shown}: a lease name is": lambda: claimer.claim(name, name, 60),
+        "lease 'db': a model is": lambda: manager.claimer(NS, name).claim("db", name, 60),
+        f"lease for holder {shown}: a holder's name is": lambda: claimer.claim(
+            "taken", name, 60, wait=None
+        ),
+    }
+    for message, call in refused.items():
+        assert refusal(call) == f"cannot claim {message} a str, not {kind}"
+    assert claimer.claim("free", "app-1", 60).term == 1
+
+
 class Broken(DefaultSecretary):
     def check_holder(self, name: str) -> None:
         raise RuntimeError("the rule book is gone")
