@@ -228,8 +228,19 @@ class Pinner(_Capability):
 
     @contextmanager
     def pinning(self, lease: str, entity: str) -> Iterator[None]:
-        """Pinned while the block runs."""
-        self.pin(lease, entity)
+        """Pinned while the block runs.
+
+        If it is not entered after all (``LeaseTimeout``, Ctrl-C), a pin that may have been written
+        is taken away as soon as the store answers, within the manager's call_timeout.
+        """
+        try:
+            self.pin(lease, entity)
+        except NotValid:
+            raise
+        except BaseException:
+            # Not waited for: whatever kept the pin from being answered may keep this, too.
+            self._door.post(self._door.reply(Reply, Unpin(self._key(lease), entity)))
+            raise
         try:
             yield
         finally:

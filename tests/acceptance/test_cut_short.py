@@ -102,6 +102,17 @@ def test_a_claim_cut_short_while_its_time_runs_out_leaves_the_queue(
     nothing_remains(real_manager, {"db": "another"})
 
 
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_pin_cut_short_while_its_answer_is_waited_for_is_taken_away(
+    manager: Manager, after: bool
+) -> None:
+    pinner = manager.pinner(NS)
+    with cut(manager._crew.door, "wait", after=after), pinner.pinning("db", "upgrade"):
+        pass
+    settle(manager)
+    assert pinner.pinned() == {}
+
+
 # -- a hold ------------------------------------------------------------------------------
 
 STEPS = [

@@ -5,18 +5,24 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from acceptance.support import NS, PATIENCE, is_pending, key, pass_time, settle
+from acceptance.conftest import OpenManager
+from acceptance.support import NS, PATIENCE, is_pending, key, pass_secretary, pass_time, settle
+from support.faults import FaultyStore, HangAfterCommit
+from support.managers import Calling, managing
 
 from lease_actors import (
     ClaimDenied,
     Claimer,
+    Key,
     Lease,
     LeasePinned,
+    LeaseTimeout,
     Manager,
     NotHeld,
     NotValid,
     Pinner,
 )
+from lease_actors.secretaries import DefaultSecretary, Secretaries
 from lease_actors.testing import FakeClock
 
 
@@ -242,6 +248,38 @@ def test_pinning_block_pins_while_it_runs(claimer: Claimer, pinner: Pinner) -> N
     with pytest.raises(ZeroDivisionError), pinner.pinning("db", "upgrade"):
         raise ZeroDivisionError
     assert pinner.pinned() == {}
+
+
+@pytest.mark.usefixtures("hanging")
+def test_pin_of_a_block_that_was_not_entered_in_time_goes_again(clock: FakeClock) -> None:
+    store = FaultyStore()
+    with HangAfterCommit() as silent, managing(store, clock, call_timeout=3) as manager:
+        store.then(silent)
+        pinner = manager.pinner(NS)
+        entering = Calling(pinner.pinning("db", "upgrade").__enter__)
+        assert silent.began.wait(PATIENCE)
+        clock.wait_for_sleepers(2)  # the caller, and the alarm of the attempt
+        clock.advance(3)
+        assert isinstance(entering.ended(), LeaseTimeout)
+        assert pinner.pinned() == {"db": ["upgrade"]}
+        silent.release()
+        settle(manager)
+        assert pinner.pinned() == {}
+
+
+def test_nothing_is_undone_of_a_pinning_that_was_refused(open_manager: OpenManager) -> None:
+    asked: list[Key] = []
+
+    class Refusing(DefaultSecretary):
+        def check_lease(self, key: Key) -> None:
+            asked.append(key)
+            raise NotValid("no lease is pinned here")
+
+    manager = open_manager(secretary_finder=Secretaries(Refusing()))
+    with pytest.raises(NotValid), manager.pinner(NS).pinning("db", "upgrade"):
+        pass
+    pass_secretary(manager)
+    assert asked == [key("db"), key("")]  # the other one is the barrier's
 
 
 def test_names_are_validated(pinner: Pinner) -> None:
