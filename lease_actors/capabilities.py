@@ -306,7 +306,8 @@ class Revoker(_Capability):
         """That holder does not have the lease any more; it has gone to the queue's first.
 
         A lease that is missing or free is revoked already. Raises ``NotHeld`` if another holds
-        it, ``LeasePinned``, and ``LeaseTimeout`` after ``timeout`` (the manager's call_timeout).
+        it, ``LeasePinned``, and ``LeaseTimeout`` after ``timeout`` (the manager's call_timeout): if
+        that was spent waiting for a guard it says so, and the tenure ends with that.
         """
         operation = Revoke(self._key(lease), holder)
         self._ask(operation, patience=_wait_of(timeout, operation))

@@ -72,7 +72,10 @@ class LeaseLost(LeaseError):
 
 
 class LeaseTimeout(LeaseError, TimeoutError):
-    """The store did not answer in time: infer nothing, neither that it was done nor that it was not."""
+    """The store did not answer in time: infer nothing, neither that it was done nor that it was not.
+
+    Of a ``revoke`` that waited for a guard it says so: the tenure is ending then.
+    """
 
 
 class StoreError(LeaseError):

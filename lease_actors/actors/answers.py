@@ -90,6 +90,7 @@ class Answers:
                 self.watches.add_end(reply, self._key(reply), tenure.term)
                 reply.block()
             case Pending(term):
+                reply.guarded = True
                 self.watches.add_end(reply, self._key(reply), term)
             case Renewed():
                 self._renewed(reply, verdict)

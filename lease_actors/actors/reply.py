@@ -39,6 +39,8 @@ class Reply(pykka.Future[T], Generic[T]):
 
     takes_offers = False
     """Its caller need not wait until an offer is confirmed, and sees to that itself."""
+    guarded = False
+    """It is as good as done, and waits for the end of a transaction that guards the tenure."""
     is_call = False
     """A user has asked; it is no errand of the manager's own."""
     call: Call | None = None
@@ -178,11 +180,13 @@ class Reply(pykka.Future[T], Generic[T]):
         return WaitTimeout(f"cannot {self.what}: the wait was over first", key=self.key)
 
     def _lease_timeout(self) -> LeaseError:
-        return LeaseTimeout(
-            f"cannot {self.what}: no answer in time; it may or may not have been done"
-            " (is the store reachable?)",
-            key=self.key,
-        )
+        why = "no answer in time; it may or may not have been done (is the store reachable?)"
+        if self.guarded:
+            why = (
+                "a transaction guards the lease, which ends with that transaction"
+                " (revoke it again to wait for that)"
+            )
+        return LeaseTimeout(f"cannot {self.what}: {why}", key=self.key)
 
     @property
     def key(self) -> Key | None:

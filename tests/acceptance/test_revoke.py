@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, PATIENCE, WatchedStore, key, settle
+from support.faults import FaultyStore, guarded
+from support.managers import waits
 
 from lease_actors import Claimer, LeaseTimeout, Manager, NotHeld, NotValid, Revoker
 from lease_actors.testing import FakeClock
@@ -118,3 +120,23 @@ def test_revocation_whose_answer_does_not_come_in_time_promises_nothing(
         call.outcome()
     assert e.value.key == key("db")
     watched.way_in.open()
+
+
+def test_revocation_that_waits_for_a_guard_says_so_when_its_time_is_over(
+    open_manager: OpenManager, clock: FakeClock, run: Run
+) -> None:
+    store = FaultyStore()
+    manager = open_manager(store=store)
+    manager.claimer(NS).claim("db", "app-1", 60)
+    store.always(guarded)
+    call = run(lambda: manager.revoker(NS).revoke("db", "app-1", timeout=30))
+    waits(manager, 1)
+    clock.advance(30)
+    with pytest.raises(LeaseTimeout) as e:
+        call.outcome()
+    assert str(e.value) == (
+        "cannot revoke lease 'db' for holder 'app-1': a transaction guards the lease, which ends with"
+        " that transaction (revoke it again to wait for that)"
+    )
+    with pytest.raises(NotHeld):
+        manager.checker(NS).token("db", "app-1").check()

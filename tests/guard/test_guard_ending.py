@@ -53,7 +53,7 @@ def test_a_revoke_that_runs_out_of_time_leaves_its_mark(desk: Desk) -> None:
     lease = desk.claimer.claim("db", "alice", LONG)
     with desk.user.begin() as connection:
         lease.guard(connection)
-        with pytest.raises(LeaseTimeout):
+        with pytest.raises(LeaseTimeout, match="a transaction guards the lease"):
             desk.revoker.revoke("db", "alice", timeout=0.3)
         assert is_ending(desk, "db", "alice")
     desk.revoker.revoke("db", "alice")

@@ -189,6 +189,16 @@ def locked_elsewhere(*leases: str) -> Fault:
     return fault
 
 
+def guarded(apply: Apply, batch: Batch) -> bool:
+    """A transaction of a user's guards every tenure."""
+
+    def decide(states: Any, now: int) -> Any:
+        held = {key: s._replace(guarded=s.tenure is not None) for key, s in states.items()}
+        return batch.decide(held, now)
+
+    return apply(replace(batch, decide=decide))
+
+
 class Hang:
     """It does not answer until it is released; then it goes on as ``fault`` says."""
 
