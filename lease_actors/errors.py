@@ -79,7 +79,10 @@ class LeaseTimeout(LeaseError, TimeoutError):
 
 
 class StoreError(LeaseError):
-    """The store failed in a way that will not pass; what it raised is the ``__cause__``."""
+    """The store failed in a way that will not pass; what it raised is the ``__cause__``.
+
+    Of a read it says so, too, if the failure may pass: "(try again)".
+    """
 
 
 class ManagerStopped(LeaseError):

@@ -12,6 +12,7 @@ from acceptance.support import NS, PATIENCE, WatchedStore, key, settle
 from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, Store, StoreError
 from lease_actors.clock import from_instant
 from lease_actors.core.model import LeaseState, Offer
+from lease_actors.stores.base import StorePassing
 from lease_actors.testing import FakeClock
 from lease_actors.testing.cases.starts import DURATION, Start
 
@@ -192,6 +193,17 @@ def test_read_that_fails_says_what_was_read(
 
     watched.read_failure = None
     assert reader.leases() == {}
+
+
+def test_read_whose_failure_may_pass_says_to_try_again(
+    open_manager: OpenManager, watched: WatchedStore
+) -> None:
+    reader = open_manager(store=watched).reader(NS)
+    for failure, advised in ((StorePassing("locked"), True), (OSError("disk full"), False)):
+        watched.read_failure = failure
+        with pytest.raises(StoreError) as error:
+            reader.leases()
+        assert str(error.value).endswith("(try again)") is advised
 
 
 def test_nothing_is_read_from_a_stopped_manager(manager: Manager) -> None:
