@@ -53,7 +53,13 @@ class ClaimFuture(Reply[Lease]):
         return super().get(timeout=timeout)
 
     def cancel(self) -> bool:
-        """Withdraw the claim. True: it will never be attributed. False: it has been, or may be."""
+        """Withdraw the claim. True: it will never be attributed. False: it has been, or may be.
+
+        A future that is derived from another (by ``map``, ``filter``, …) withdraws nothing, and
+        says False: cancel the claim's own.
+        """
+        if self._get_hook is not None:
+            return False
         error = WaitCancelled(f"cannot {self.what}: it was cancelled", key=self.key)
         return self.withdraw(error) or isinstance(self.error, _NEVER)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pykka
 import pytest
@@ -111,6 +112,22 @@ def test_claim_future_may_be_mapped_and_cancelled(manager: Manager) -> None:
     assert left.cancel()
     with pytest.raises(WaitCancelled):
         holder.get(timeout=PATIENCE)
+
+
+def test_future_that_is_derived_from_a_claims_cancels_nothing(manager: Manager) -> None:
+    claimer = manager.claimer(NS)
+    claimer.claim("db", "app-1", 60)
+    future = claimer.claim_future("db", "app-2", 60)
+    settle(manager)
+    term: Any = future.map(lambda lease: lease.term)
+    assert not term.cancel()
+    with term:
+        pass
+    settle(manager)
+    assert [w.holder for w in manager.reader(NS).waiting("db")] == ["app-2"]
+    manager.revoker(NS).revoke("db", "app-1")
+    assert term.get(timeout=PATIENCE) == 2
+    assert not term.cancel()
 
 
 def test_a_claim_that_was_asked_and_left_is_given_back(
