@@ -26,6 +26,6 @@ def fenced(statement: S, column: sa.Column[int] | InstrumentedAttribute[int], te
     """
     allowed = statement.where(sa.func.coalesce(column, 0) <= term)
     if isinstance(allowed, sa.Update):
-        values: dict[Any, Any] = {column.name if isinstance(column, sa.Column) else column: term}
+        values: dict[Any, Any] = {column: term}  # by itself: its name need not be its key
         return allowed.values(values)
     return allowed

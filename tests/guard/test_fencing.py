@@ -22,6 +22,12 @@ class Report(Base):
     fence: orm.Mapped[int | None]
 
 
+class Renamed(Base):
+    __tablename__ = "renamed"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    fence: orm.Mapped[int] = orm.mapped_column("fence_term", key="highest", default=0)
+
+
 @pytest.fixture
 def connection() -> Iterator[sa.Connection]:
     engine = sa.create_engine("sqlite://")
@@ -67,3 +73,22 @@ def test_columns_of_tables_will_do_as_well(connection: sa.Connection) -> None:
         update = sa.update(table).where(table.c.id == 1).values(text="plain")
         assert connection.execute(fenced(update, table.c.fence, term)).rowcount == rows
     assert connection.execute(sa.select(table.c.fence)).scalar() == 5
+
+
+def test_a_column_need_not_be_named_as_its_attribute_is_nor_by_its_key(
+    connection: sa.Connection,
+) -> None:
+    table = Renamed.__table__
+    assert isinstance(table, sa.Table)
+    with orm.Session(connection) as session:
+        session.add(Renamed(id=1))
+        session.flush()
+        row = session.get_one(Renamed, 1)
+        for updated in (Renamed, table):
+            for column in (Renamed.fence, table.c.highest):
+                term = row.fence + 1
+                update = sa.update(updated).where(table.c.id == 1)
+                assert session.execute(fenced(update, column, term)).rowcount == 1
+                assert session.execute(fenced(update, column, term - 1)).rowcount == 0
+                session.expire(row)
+                assert row.fence == term
