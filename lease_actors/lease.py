@@ -53,7 +53,8 @@ class Lease:
         own database, in a transaction. Guard first, then read what you will write. Raises
         ``NotHeld``; ``NotValid`` where a guard could hold nothing (autocommit, a savepoint, a
         read-only transaction, another database, leases in memory); and the driver's own
-        ``DBAPIError`` if the transaction cannot be put in order: roll back, begin anew.
+        ``DBAPIError`` if the transaction cannot be put in order: roll back, begin anew. Where
+        a connection of the store's own is needed, and fails: ``StoreError``.
         Source: SEMANTICS, "Guard".
         """
         if self._guard is None:

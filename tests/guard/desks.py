@@ -23,6 +23,7 @@ LEVELS = {
     "mysql": ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"],
 }
 PLACES = [f"{engine}-{level}" for engine, levels in LEVELS.items() for level in levels]
+UNCOMMITTED = [f"{engine}-READ UNCOMMITTED" for engine in ("postgresql", "mariadb", "mysql")]
 SNAPSHOTS = [
     *("postgresql-REPEATABLE READ", "postgresql-SERIALIZABLE"),
     *("mariadb-REPEATABLE READ", "mysql-REPEATABLE READ"),

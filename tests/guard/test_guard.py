@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from guard.desks import LONG, NS, PLACES, SERVERS, SHORT, Desk
+from guard.desks import LONG, NS, PLACES, SERVERS, SHORT, UNCOMMITTED, Desk
 from sqlalchemy import orm
 from support.managers import Calling
 
-from lease_actors import NotHeld
+from lease_actors import NotHeld, SqlStore, SystemClock
 
 everywhere = pytest.mark.parametrize("desk", PLACES, indirect=True)
 on_servers = pytest.mark.parametrize("desk", SERVERS, indirect=True)
+at_every_level = pytest.mark.parametrize("desk", [*PLACES, *UNCOMMITTED], indirect=True)
 
 
 @everywhere
@@ -66,6 +67,19 @@ def test_what_has_run_out_is_not_held_even_if_nobody_has_taken_it(desk: Desk) ->
     desk.claimer.wait_until_expired("db")
     with desk.user.connect() as connection, pytest.raises(NotHeld):
         lease.guard(connection)
+
+
+@at_every_level
+def test_what_has_been_pruned_is_not_held(desk: Desk) -> None:
+    stale = desk.claimer.claim("db", "alice", LONG)
+    desk.claimer.claim("newer", "alice", LONG)  # the newest row of all would stay in part
+    desk.revoker.revoke("db", "alice")
+    store = SqlStore(desk.user.url)
+    store.open(SystemClock())
+    assert store.prune(0) == 1
+    store.close()
+    with desk.user.connect() as connection, pytest.raises(NotHeld, match="its tenure has ended"):
+        stale.guard(connection)
 
 
 @everywhere

@@ -9,15 +9,16 @@ Here statements run through the user's own connection, whatever its driver and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
 
 from lease_actors.core.model import Key
-from lease_actors.errors import NotHeld, NotValid
+from lease_actors.errors import NotHeld, NotValid, StoreError
+from lease_actors.stores.base import StorePassing
 from lease_actors.stores.sql.dialects import Dialect
 from lease_actors.stores.sql.rows import digest
 from lease_actors.stores.sql.schema import identity_query
@@ -68,45 +69,56 @@ class Guards:
         ``certain``: is it so by what the holder itself knows? A transaction that began before
         the last renewal cannot see it. Raises ``NotHeld``, ``NotValid`` where nothing could be
         held, and the driver's ``DBAPIError`` where the transaction is older than the tenure.
+        ``StoreError``: the store's own connection failed where one was needed.
         """
         guard = _Guard(self._dialect, key, holder, term)
         connection = guard.connection_of(connection_or_session)
         guard.check_database(connection, self._identity, identity)
+        here = {"hash": digest(key)}
         if self._dialect.locks_tenures:
             guard.check_writable(connection)
-            with self._reading(connection) as reading:
-                self._lock_term(guard, connection, reading, {"hash": digest(key)}, certain)
+            self._lock_term(guard, connection, here, certain)
         else:
-            guard.write(connection, self._write, {"hash": digest(key)})
-            guard.judge(connection.execute(self._look, {"hash": digest(key)}).first(), certain)
+            guard.write(connection, self._write, here)
+            guard.judge(connection.execute(self._look, here).first(), certain)
 
     def _lock_term(
         self,
         guard: _Guard,
         connection: sa.Connection,
-        reading: sa.Connection,
         here: dict[str, Any],
         certain: Callable[[], bool],
     ) -> None:
-        lease = reading.execute(self._find, here).scalar()
+        # Where to look at the lease would lock it, it is looked at from outside.
+        outside = self._dialect.reads_lock(connection)
+
+        def see(statement: sa.Select[Any]) -> Sequence[Any] | None:
+            if outside:
+                return self._see_outside(guard, statement, here)
+            return connection.execute(statement, here).first()
+
+        lease = see(self._find)
         # The term is compared here, not in a condition: at REPEATABLE READ one would look at
         # the past, and silently find nothing.
-        standing = connection.execute(self._lock, {"id": lease}).scalar()
-        row = reading.execute(self._look, here).first()
+        standing = connection.execute(self._lock, {"id": lease and lease[0]}).scalar()
+        row = see(self._look)
         if standing in (None, guard.term) and (row is None or guard.is_older(row)):
-            guard.refuse_snapshot(connection, missing=standing is None)
+            # Either this is the past, or there is no such row any more: only others can tell.
+            guard.judge(self._see_outside(guard, self._look, here), certain)
+            raise guard.too_old(connection)
         if standing != guard.term:
             raise guard.not_held("its tenure has ended")
         guard.judge(row, certain)
 
-    @contextmanager
-    def _reading(self, connection: sa.Connection) -> Iterator[sa.Connection]:
-        """Where to look at the lease: where that would lock it, on a connection of the store's."""
-        if not self._dialect.reads_lock(connection):
-            yield connection
-            return
-        with self._connect() as own:
-            yield own
+    def _see_outside(
+        self, guard: _Guard, statement: sa.Select[Any], here: dict[str, Any]
+    ) -> Sequence[Any] | None:
+        """On a connection of the store's own: it locks nothing, and sees what is there now."""
+        try:
+            with self._connect() as own:
+                return own.execute(statement, here).first()
+        except StorePassing as error:
+            raise guard.failed(error) from error
 
 
 class _Guard:
@@ -187,16 +199,15 @@ class _Guard:
         term, _, offered, *_ = row
         return bool(term < self.term or (term == self.term and offered is not None))
 
-    def refuse_snapshot(self, connection: sa.Connection, *, missing: bool) -> None:
+    def too_old(self, connection: sa.Connection) -> exc.DBAPIError:
         """The transaction sees the lease as it was before the tenure: what it has read may be old.
 
-        Raises the driver's own error of a failed serialisation, as the server would.
+        The driver's own error of a failed serialisation, as the server would raise it.
         """
-        if missing and connection.get_isolation_level() == "READ COMMITTED":
-            return  # it sees everything: the row has gone
         message = f"{self._what}: the transaction began before the tenure; roll back, begin anew"
         dbapi: Any = connection.dialect.loaded_dbapi
-        raise exc.OperationalError("guard", {}, self._dialect.serialization_failure(dbapi, message))
+        failure = self._dialect.serialization_failure(dbapi, message)
+        return exc.OperationalError("guard", {}, failure)
 
     def judge(self, row: Sequence[Any] | None, certain: Callable[[], bool]) -> None:
         """``NotHeld`` unless this is the tenure, and it stands."""
@@ -214,6 +225,10 @@ class _Guard:
     def not_held(self, why: str) -> NotHeld:
         text = f"{self._what}: {why} (term {self.term}); roll back what depends on it"
         return NotHeld(text, key=self._key)
+
+    def failed(self, error: StorePassing) -> StoreError:
+        text = f"{self._what}: the store failed: {error}; roll back, and try again"
+        return StoreError(text, key=self._key)
 
     def _not_valid(self, why: str) -> NotValid:
         return NotValid(f"{self._what}: {why}", key=self._key)
