@@ -37,6 +37,16 @@ def test_a_session_of_the_orm_will_do(desk: Desk) -> None:
 
 
 @everywhere
+def test_where_a_connection_has_its_own_tables_is_not_where_the_leases_are(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    tenant = desk.user.execution_options(schema_translate_map={None: "tenant"})
+    with tenant.begin() as connection:
+        lease.guard(connection)
+    with orm.Session(tenant) as session, session.begin():
+        lease.guard(session)
+
+
+@everywhere
 def test_a_stale_holder_cannot_commit_after_a_take_over(desk: Desk) -> None:
     stale = desk.claimer.claim("db", "alice", SHORT)
     fresh = desk.claimer.claim("db", "bob", LONG, wait=None)

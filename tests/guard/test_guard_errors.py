@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from guard.desks import LONG, NS, SERVERS, Desk
@@ -27,6 +28,19 @@ def test_a_row_that_somebody_has_locked(desk: Desk) -> None:
             lease.guard(connection)
         assert isinstance(caught.value.orig, connection.dialect.loaded_dbapi.OperationalError)
         other.rollback()
+        connection.rollback()
+        lease.guard(connection)
+
+
+@pytest.mark.parametrize("desk", ["postgresql-READ COMMITTED"], indirect=True)
+def test_a_transaction_that_an_earlier_error_has_aborted(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    with desk.user.connect() as connection:
+        with pytest.raises(exc.DBAPIError):
+            connection.exec_driver_sql("SELECT 1 / 0")
+        with pytest.raises(exc.DBAPIError) as caught:
+            lease.guard(connection)
+        assert isinstance(caught.value.orig, psycopg.errors.InFailedSqlTransaction)
         connection.rollback()
         lease.guard(connection)
 

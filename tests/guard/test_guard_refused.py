@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -146,10 +147,28 @@ def test_a_read_only_file(desk: Desk, tmp_path: Path) -> None:
 
 
 @everywhere
-def test_a_database_without_the_lease_tables(desk: Desk, tmp_path: Path) -> None:
+def test_a_database_without_the_lease_tables(
+    desk: Desk, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     lease = desk.claimer.claim("db", "alice", LONG)
-    empty = sa.create_engine(f"sqlite:///{tmp_path / 'empty.db'}")
-    wrong = r"another database|are not there"
-    with empty.connect() as connection, pytest.raises(NotValid, match=wrong):
+    with ExitStack() as stack:
+        url: str | sa.URL = f"sqlite:///{tmp_path / 'empty.db'}"
+        if desk.user.name != "sqlite":
+            servers = request.getfixturevalue(
+                request.node.callspec.params["desk"].partition("-")[0]
+            )
+            url = stack.enter_context(servers.fresh())
+        empty = sa.create_engine(url)
+        stack.callback(empty.dispose)
+        connection = stack.enter_context(empty.connect())
+        with pytest.raises(NotValid, match=r"the lease tables of .* are not there"):
+            lease.guard(connection)
+
+
+@pytest.mark.parametrize("desk", ONE_OF_EACH_SERVER, indirect=True)
+def test_a_database_of_another_kind(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    other = sa.create_engine("sqlite://")
+    with other.connect() as connection, pytest.raises(NotValid, match="another database"):
         lease.guard(connection)
-    empty.dispose()
+    other.dispose()

@@ -77,6 +77,19 @@ def test_rows_that_others_have() -> None:
     assert isinstance(of_mysql(1062), Taken)
 
 
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("postgresql://h/d", psycopg.errors.UndefinedTable("Fehler")),
+        ("postgresql://h/d", psycopg.errors.InvalidSchemaName("Fehler")),
+        ("postgresql://h/d", Exception({"S": "FEHLER", "C": "42P01"})),  # pg8000
+        *(("mysql://h/d", pymysql.err.OperationalError(code, "")) for code in (1046, 1049, 1146)),
+    ],
+)
+def test_no_such_table(url: str, error: BaseException) -> None:
+    assert SqlStore(url)._dialect.is_missing(error)
+
+
 def test_what_is_not_the_databases_is_none_of_its_failures() -> None:
     assert meaning("postgresql://h/d", ZeroDivisionError()) is None
 

@@ -25,6 +25,9 @@ from lease_actors.stores.sql.schema import identity_query
 
 __all__ = ["Guards"]
 
+_PLAIN: Any = {"schema_translate_map": None}
+"""The lease tables are where they are, wherever a connection has the user's own ones."""
+
 
 class Guards:
     """Makes transactions depend on tenures of one store."""
@@ -80,7 +83,7 @@ class Guards:
             self._lock_term(guard, connection, here, certain)
         else:
             guard.write(connection, self._write, here)
-            guard.judge(connection.execute(self._look, here).first(), certain)
+            guard.judge(_first(connection, self._look, here), certain)
 
     def _lock_term(
         self,
@@ -95,12 +98,13 @@ class Guards:
         def see(statement: sa.Select[Any]) -> Sequence[Any] | None:
             if outside:
                 return self._see_outside(guard, statement, here)
-            return connection.execute(statement, here).first()
+            return _first(connection, statement, here)
 
         lease = see(self._find)
         # The term is compared here, not in a condition: at REPEATABLE READ one would look at
         # the past, and silently find nothing.
-        standing = connection.execute(self._lock, {"id": lease and lease[0]}).scalar()
+        locked = _first(connection, self._lock, {"id": lease and lease[0]})
+        standing = locked and locked[0]
         row = see(self._look)
         if standing in (None, guard.term) and (row is None or guard.is_older(row)):
             # Either this is the past, or there is no such row any more: only others can tell.
@@ -116,7 +120,7 @@ class Guards:
         """On a connection of the store's own: it locks nothing, and sees what is there now."""
         try:
             with self._connect() as own:
-                return own.execute(statement, here).first()
+                return _first(own, statement, here)
         except StorePassing as error:
             raise guard.failed(error) from error
 
@@ -158,11 +162,11 @@ class _Guard:
     ) -> None:
         """``NotValid`` unless the connection sees the very tables of the store."""
         try:
-            found = tuple(connection.execute(ask).first() or ())
+            found = tuple(_first(connection, ask) or ())
         except exc.DBAPIError as error:
-            if error.connection_invalidated or self._dialect.may_pass(error):
-                raise
-            raise self._not_valid(f"the lease tables of {self.place} are not there") from error
+            if error.orig is not None and self._dialect.is_missing(error.orig):
+                raise self._not_valid(f"the lease tables of {self.place} are not there") from error
+            raise
         if found != ours or not self._dialect.is_same_place(connection):
             raise self._not_valid(f"the connection leads to another database than {self.place}")
 
@@ -188,7 +192,7 @@ class _Guard:
         arguments: dict[str, Any] | None = None,
     ) -> None:
         try:
-            connection.execute(statement, arguments)
+            connection.execute(statement, arguments, execution_options=_PLAIN)
         except exc.DBAPIError as error:
             if error.orig is not None and self._dialect.is_read_only(error.orig):
                 raise self._not_valid("the transaction is read-only, and holds nothing") from error
@@ -232,6 +236,12 @@ class _Guard:
 
     def _not_valid(self, why: str) -> NotValid:
         return NotValid(f"{self._what}: {why}", key=self._key)
+
+
+def _first(
+    connection: sa.Connection, statement: sa.Select[Any], arguments: dict[str, Any] | None = None
+) -> Sequence[Any] | None:
+    return connection.execute(statement, arguments, execution_options=_PLAIN).first()
 
 
 def _connection_of_session(given: Any) -> sa.Connection | None:

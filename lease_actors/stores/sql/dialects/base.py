@@ -207,9 +207,9 @@ class Dialect(ABC):
         """Does a plain SELECT in that transaction lock what it reads?"""
         return False
 
-    def may_pass(self, error: exc.DBAPIError) -> bool:
-        """Does that error say nothing of the tables?"""
-        return isinstance(self.failure(error), StorePassing)
+    @abstractmethod
+    def is_missing(self, error: BaseException) -> bool:
+        """Is there no such table?"""
 
     @abstractmethod
     def is_read_only(self, error: BaseException) -> bool:

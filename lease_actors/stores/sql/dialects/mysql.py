@@ -31,6 +31,7 @@ _STILL_SECONDS = 2
 _TAKEN = 1062
 _DEADLOCK = 1213
 _READ_ONLY = frozenset({1290, 1792, 1836})
+_MISSING = frozenset({1046, 1049, 1146})  # no database, no such database, no such table
 _LOCKED = frozenset({1205, 3572})
 _LOST = frozenset({0, 1053, 1152, 1158, 1159, 1160, 1161, 1927, 2006, 2013, 2014, 2055, 4031})
 _PASSING = _LOST | {
@@ -208,6 +209,9 @@ class MysqlDialect(ServerDialect):
 
     def reads_lock(self, connection: sa.Connection) -> bool:
         return connection.get_isolation_level() == "SERIALIZABLE"
+
+    def is_missing(self, error: BaseException) -> bool:
+        return _code(error) in _MISSING
 
     def is_read_only(self, error: BaseException) -> bool:
         return _code(error) in _READ_ONLY

@@ -28,6 +28,7 @@ _FOR_TABLES = 600.0
 """Seconds that a statement may take which makes or changes tables."""
 _TAKEN = "23505"
 _LOCKED = "55P03"
+_MISSING = frozenset({"3F000", "42P01"})  # no such schema, no such table
 _PASSING_CLASSES = ("08", "40", "57")
 """Connections; rollbacks by the server (deadlock, serialisation); intervention: it shuts down,
 starts up, or a statement took too long."""
@@ -181,6 +182,9 @@ class PostgresqlDialect(ServerDialect):
     def database_expression(self) -> sa.ColumnElement[Any]:
         return sa.func.current_database()
 
+    def is_missing(self, error: BaseException) -> bool:
+        return _code(error) in _MISSING
+
     def is_read_only(self, error: BaseException) -> bool:
         return _code(error) == "25006"
 
@@ -236,7 +240,9 @@ def _settings(options: Options) -> dict[str, int | str]:
 
 
 def _code(error: BaseException) -> str | None:
-    code: str | None = getattr(error, "sqlstate", getattr(error, "pgcode", None))
+    said = error.args[0] if error.args else None
+    fields = said if isinstance(said, dict) else {}  # pg8000 has it among them
+    code: str | None = getattr(error, "sqlstate", getattr(error, "pgcode", fields.get("C")))
     return code
 
 

@@ -26,7 +26,7 @@ from lease_actors.stores.sql.tables import Tables
 
 __all__ = ["SqliteDialect"]
 
-_BUSY, _LOCKED, _NOMEM, _READONLY, _INTERRUPT, _IOERR = 5, 6, 7, 8, 9, 10
+_ERROR, _BUSY, _LOCKED, _NOMEM, _READONLY, _INTERRUPT, _IOERR = 1, 5, 6, 7, 8, 9, 10
 _CORRUPT, _FULL, _CANTOPEN, _PROTOCOL, _SCHEMA, _NOTADB = 11, 13, 14, 15, 17, 26
 _READONLY_DBMOVED = 1032
 
@@ -230,6 +230,9 @@ class SqliteDialect(Dialect):
         rows = connection.exec_driver_sql("PRAGMA database_list").fetchall()
         file = next(str(row[2] or "") for row in rows if row[1] == "main")
         return _identity(file) is not None and _identity(file) == self._identity
+
+    def is_missing(self, error: BaseException) -> bool:
+        return _code(error) == _ERROR  # a missing table has no code of its own
 
     def is_read_only(self, error: BaseException) -> bool:
         return _code(error) & 0xFF == _READONLY
