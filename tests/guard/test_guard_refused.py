@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from guard.desks import LONG, PLACES, SERVERS, Desk, laid_out
@@ -22,6 +24,30 @@ def test_autocommit(desk: Desk) -> None:
     free = desk.user.execution_options(isolation_level="AUTOCOMMIT")
     with free.connect() as connection, pytest.raises(NotValid, match="autocommit"):
         lease.guard(connection)
+    always = sa.create_engine(desk.user.url, isolation_level="AUTOCOMMIT")
+    with always.connect() as connection, pytest.raises(NotValid, match="autocommit"):
+        lease.guard(connection)
+    always.dispose()
+
+
+class Silent(psycopg.Connection[Any]):
+    """As asyncpg, through SQLAlchemy: whoever asks is not told that it is in autocommit."""
+
+    @property
+    def autocommit(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("desk", ["postgresql-READ COMMITTED"], indirect=True)
+def test_autocommit_of_which_the_driver_says_nothing(desk: Desk) -> None:
+    lease = desk.claimer.claim("db", "alice", LONG)
+    arguments = desk.user.dialect.create_connect_args(desk.user.url)[1]
+    silent = sa.create_engine(
+        "postgresql+psycopg://", creator=lambda: Silent.connect(**arguments, autocommit=True)
+    )
+    with silent.connect() as connection, pytest.raises(NotValid, match="autocommit"):
+        lease.guard(connection)
+    silent.dispose()
 
 
 @everywhere

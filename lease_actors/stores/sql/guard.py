@@ -83,6 +83,7 @@ class Guards:
             self._lock_term(guard, connection, here, certain)
         else:
             guard.write(connection, self._write, here)
+            guard.check_holding(connection)
             guard.judge(_first(connection, self._look, here), certain)
 
     def _lock_term(
@@ -112,6 +113,7 @@ class Guards:
             raise guard.too_old(connection)
         if standing != guard.term:
             raise guard.not_held("its tenure has ended")
+        guard.check_holding(connection)
         guard.judge(row, certain)
 
     def _see_outside(
@@ -149,8 +151,6 @@ class _Guard:
             )
         if connection.dialect.name not in self._dialect.names:
             raise self._not_valid(f"the connection leads to another database than {self.place}")
-        if _autocommits(connection):
-            raise self._not_valid("the connection is in autocommit mode, and holds nothing")
         return connection
 
     @property
@@ -181,8 +181,10 @@ class _Guard:
     ) -> None:
         """Write the row as it is: from now on nobody else writes anything."""
         self._run(connection, statement, arguments)
-        driver: Any = connection.connection.driver_connection
-        if not driver.in_transaction:
+
+    def check_holding(self, connection: sa.Connection) -> None:
+        """``NotValid`` if what has been locked, or written, is let go of by now."""
+        if not self._dialect.is_holding(connection):
             raise self._not_valid("the connection is in autocommit mode, and holds nothing")
 
     def _run(
@@ -251,14 +253,3 @@ def _connection_of_session(given: Any) -> sa.Connection | None:
 
     session = given() if isinstance(given, orm.scoped_session) else given
     return session.connection() if isinstance(session, orm.Session) else None
-
-
-def _autocommits(connection: sa.Connection) -> bool:
-    if connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return True
-    driver: Any = connection.connection.driver_connection
-    ask = getattr(driver, "get_autocommit", None)  # PyMySQL, mysqlclient
-    if ask is not None:
-        return bool(ask())
-    # psycopg; sqlite3 has an autocommit that means something else, and is found out by writing.
-    return getattr(driver, "autocommit", False) is True and connection.dialect.name != "sqlite"

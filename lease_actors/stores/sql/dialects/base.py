@@ -208,6 +208,14 @@ class Dialect(ABC):
         return False
 
     @abstractmethod
+    def is_holding(self, connection: sa.Connection) -> bool:
+        """Is what that connection has just locked, or written, kept until it commits?
+
+        Not all drivers say whether they begin transactions, and SQLAlchemy does not know of all
+        settings: so what has come of it is looked at.
+        """
+
+    @abstractmethod
     def is_missing(self, error: BaseException) -> bool:
         """Is there no such table?"""
 

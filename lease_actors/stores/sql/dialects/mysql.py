@@ -210,6 +210,9 @@ class MysqlDialect(ServerDialect):
     def reads_lock(self, connection: sa.Connection) -> bool:
         return connection.get_isolation_level() == "SERIALIZABLE"
 
+    def is_holding(self, connection: sa.Connection) -> bool:
+        return bool(connection.exec_driver_sql("SELECT @@autocommit = 0").scalar())
+
     def is_missing(self, error: BaseException) -> bool:
         return _code(error) in _MISSING
 

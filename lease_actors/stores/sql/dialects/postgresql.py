@@ -182,6 +182,11 @@ class PostgresqlDialect(ServerDialect):
     def database_expression(self) -> sa.ColumnElement[Any]:
         return sa.func.current_database()
 
+    def is_holding(self, connection: sa.Connection) -> bool:
+        # To lock a row takes a number, which a transaction keeps, and another does not have yet.
+        ask = sa.select(sa.func.pg_current_xact_id_if_assigned().is_not(None))
+        return bool(connection.execute(ask).scalar())
+
     def is_missing(self, error: BaseException) -> bool:
         return _code(error) in _MISSING
 

@@ -231,6 +231,10 @@ class SqliteDialect(Dialect):
         file = next(str(row[2] or "") for row in rows if row[1] == "main")
         return _identity(file) is not None and _identity(file) == self._identity
 
+    def is_holding(self, connection: sa.Connection) -> bool:
+        driver: Any = connection.connection.driver_connection
+        return bool(driver.in_transaction)
+
     def is_missing(self, error: BaseException) -> bool:
         return _code(error) == _ERROR  # a missing table has no code of its own
 
