@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from lease_actors.actors.threads import ServiceThread
 from lease_actors.clock import Clock
+from lease_actors.observability.logging import SafeLog
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(logging.getLogger(__name__))
 
 
 class Bell(threading.Event):

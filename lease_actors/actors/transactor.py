@@ -14,8 +14,9 @@ import threading
 from collections.abc import Callable
 
 from lease_actors.actors.threads import ServiceThread
+from lease_actors.observability.logging import SafeLog
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(logging.getLogger(__name__))
 
 
 class Transactor:

@@ -25,7 +25,7 @@ from lease_actors.observability.hooks import Handlers
 if TYPE_CHECKING:
     from lease_actors.core.model import Key
 
-__all__ = ["FIELDS", "LoggingHook", "ManagerLog", "fields"]
+__all__ = ["FIELDS", "LoggingHook", "ManagerLog", "SafeLog", "fields"]
 
 FIELDS: Final = (
     "action",
@@ -52,10 +52,18 @@ def fields(
     return extra
 
 
-class ManagerLog(logging.LoggerAdapter[logging.Logger]):
+class SafeLog(logging.LoggerAdapter[logging.Logger]):
+    """What a handler or a filter raises goes no further: the thread that had something to say goes on."""
+
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the place is not this one
+        with contextlib.suppress(Exception):  # whom could it be told?
+            super().log(level, msg, *args, **kwargs)
+
+
+class ManagerLog(SafeLog):
     """A manager's log: each line begins with the first six characters of its entity uuid in
-    brackets, and each record has all of :data:`FIELDS`. What a handler or a filter raises goes no
-    further: the actor that had something to say goes on.
+    brackets, and each record has all of :data:`FIELDS`.
     """
 
     def __init__(self, logger: logging.Logger, entity_uuid: str) -> None:
@@ -69,11 +77,6 @@ class ManagerLog(logging.LoggerAdapter[logging.Logger]):
         # The adapter of the standard library would drop the caller's fields for its own.
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return self._prefix + str(msg), kwargs
-
-    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
-        kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the place is not this one
-        with contextlib.suppress(Exception):  # whom could it be told?
-            super().log(level, msg, *args, **kwargs)
 
 
 class LoggingHook(Handlers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from support.faults import PATIENCE
 
 from lease_actors.actors.alarm import Alarm
+from lease_actors.actors.transactor import Transactor
 from lease_actors.testing import FakeClock
 
 
@@ -35,3 +37,30 @@ def test_a_thread_that_is_changing_it_may_come_back_in(alarm: Alarm, clock: Fake
             handle.cancel()
     clock.advance(1)
     assert rang.wait(PATIENCE)
+
+
+def test_a_log_that_fails_ends_no_thread(alarm: Alarm, clock: FakeClock) -> None:
+    """Neither the alarm's nor the one that transactions are made on."""
+
+    class Away(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ConnectionError("the log server is away")
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    rang, done = threading.Event(), threading.Event()
+    log, away = logging.getLogger("lease_actors"), Away()
+    log.addHandler(away)
+    transactor = Transactor("lease transactor")
+    try:
+        alarm.at(clock.steady(), fail)
+        alarm.at(clock.steady(), rang.set)
+        transactor.submit(fail)
+        transactor.submit(done.set)
+        assert rang.wait(PATIENCE)
+        assert done.wait(PATIENCE)
+    finally:
+        log.removeHandler(away)
+        transactor.close()
+        transactor.join(PATIENCE)

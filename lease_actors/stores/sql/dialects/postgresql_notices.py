@@ -17,12 +17,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from lease_actors.core.model import ClaimId, Key, Notice
+from lease_actors.observability.logging import SafeLog
 from lease_actors.stores.base import Heard
 from lease_actors.stores.sql.compiled import Call
 
 __all__ = ["PostgresqlListener", "notify"]
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(logging.getLogger(__name__))
 
 _MOST = 7900
 """Bytes of a payload; the server refuses 8000."""
