@@ -138,7 +138,11 @@ class Roster:
         name, place = life.name, self.places[life.name]
         if place.life is not life:
             return
-        self.places[name] = replace(place, life=None, output=None, useless=False, stuck=False)
+        # However this life has ended, a minute of running counts.
+        failures = 0 if self._ran_well(place) else place.failures
+        self.places[name] = replace(
+            place, life=None, output=None, useless=False, stuck=False, failures=failures
+        )
         if self.stopping or (place.state == "stopping" and not place.useless):
             self._was_stopped(name, error)
         else:
@@ -208,8 +212,7 @@ class Roster:
     def _died(self, name: str, error: BaseException | None) -> None:
         place = self.places[name]
         now = self._clock.steady()
-        ran = place.up_at is not None and now - place.up_at >= _MINUTE
-        failures = 1 if ran else place.failures + 1
+        failures = place.failures + 1
         delay = self._delay(failures)
         died_of = error or RuntimeError("it ended by itself, without an error")
         self._enter(name, "restarting", error=died_of, failures=failures, due=now + delay)
@@ -218,6 +221,9 @@ class Roster:
         again = f"{what}; starts again in {delay / 1e6:.2f}s"
         self._log(logging.WARNING, name, "worker-died", again, error)
         self._bounce_dependents(name)
+
+    def _ran_well(self, place: Place) -> bool:
+        return place.up_at is not None and self._clock.steady() - place.up_at >= _MINUTE
 
     def _delay(self, failures: int) -> int:
         """Never less than the backoff, which is the first; then at random up to its doublings."""

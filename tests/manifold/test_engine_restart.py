@@ -125,6 +125,27 @@ def test_a_minute_of_running_resets_the_delay(stage: Stage) -> None:
     assert stage.delay("a") == 1
 
 
+@pytest.mark.parametrize(("ran", "resets"), [(60, True), (59, False)])
+def test_a_minute_of_running_that_ended_with_its_input_resets_the_delay_too(
+    stage: Stage, ran: float, resets: bool
+) -> None:
+    stage.add("a")
+    stage.add("b", "a", before=failing(*[OSError()] * 4))
+    stage.run()
+    for times in range(1, 5):
+        stage.until("worker-died", "b", times)
+        stage.pass_delay("b")
+    stage.up("b")
+    stage.clock.advance(ran)
+    stage.player("a").die()
+    stage.until("worker-stopped", "b")
+    stage.pass_delay("a")
+    stage.up("b", times=2)
+    stage.player("b").die()
+    stage.until("worker-died", "b", 5)
+    assert (stage.delay("b") == 1) is resets
+
+
 @pytest.mark.parametrize("error", [OSError("no"), SystemExit(3), KeyboardInterrupt()])
 def test_a_start_that_raises_is_reported_and_tried_again(
     stage: Stage, error: BaseException
