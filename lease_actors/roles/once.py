@@ -55,8 +55,9 @@ def only_one(
         raise _wrong(name, f"at_least={at_least!r} is neither zero nor a duration")
     if otherwise not in ("skip", "wait", "raise"):
         raise _wrong(name, f"otherwise={otherwise!r} is not 'skip', 'wait' or 'raise'")
-    # A tenure ends at its expiry at the latest: it has to be as long as it must be kept.
-    kept_for = duration if whole is None or whole >= least else least
+    # A tenure ends at its expiry at the latest: it has to be as long as it must be kept. (What is
+    # no duration over zero goes to the secretary as it is, and is refused there.)
+    kept_for = least if whole is not None and timedelta(0) < whole < least else duration
     wait = None if otherwise == "wait" else 0
 
     def decorate(job: Callable[P, T]) -> Callable[P, T | None]:

@@ -228,12 +228,15 @@ def test_wrong_arguments_are_refused_when_it_is_decorated(
         decorated(lease_manager, print, **arguments)
 
 
-@pytest.mark.parametrize("duration", [0, -1, None, "long"])
+@pytest.mark.parametrize("at_least", [0, 60])
+@pytest.mark.parametrize(
+    ("duration", "named"), [(0, "0s"), (-5, "-5s"), (None, "None"), ("long", "'long'")]
+)
 def test_a_wrong_duration_is_refused_when_it_is_called(
-    lease_manager: Manager, duration: object
+    lease_manager: Manager, duration: object, named: str, at_least: float
 ) -> None:
-    with pytest.raises(NotValid, match="cannot claim lease for"):
-        decorated(lease_manager, pytest.fail, duration)()
+    with pytest.raises(NotValid, match=f"cannot claim lease for {named}: "):
+        decorated(lease_manager, pytest.fail, duration, at_least)()
 
 
 def test_what_only_starts_when_it_is_called_is_refused(lease_manager: Manager) -> None:
