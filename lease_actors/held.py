@@ -233,6 +233,10 @@ class Hold:
             **values, lost=share.lost, _share=share, _keeping=self._keeping, _steady=clock.steady
         )
 
+    def keeps(self) -> bool:
+        """Whether nobody else can have the lease: also while the manager stops, and ``check`` raises."""
+        return self._share is not None and self._keeping.keeps(self._share)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -300,12 +300,17 @@ class Keeping:
         if share.kept.settled is not None and self._pid == os.getpid():
             share.kept.settled.wait()
 
+    def keeps(self, share: Share) -> bool:
+        """Is it renewed on? So it is in a stop, too, though its holder is told that it is lost."""
+        if self._pid != os.getpid():
+            return False
+        with self._lock:
+            self._look(share.kept)
+            return share.kept.alive
+
     def verify(self, share: Share) -> None:
         """Raise ``LeaseLost`` unless its holder may still rely on the lease."""
-        if self._pid == os.getpid():
-            with self._lock:
-                self._look(share.kept)
-        if share.limit <= self._clock.steady():
+        if not self.keeps(share) or share.limit <= self._clock.steady():
             raise error_of(share)
 
     # -- the manager stops ---------------------------------------------------------------

@@ -44,7 +44,8 @@ def only_one(
 
     While another call has it: ``skip`` returns None, ``wait`` waits for its turn, ``raise``
     raises ``ClaimDenied``. Otherwise the job's value is returned, or what it raised is raised.
-    ``LeaseLost`` says that the job has run, but was not alone for certain to its end.
+    ``LeaseLost`` says that the job has run, but was not alone for certain to its end. (A manager
+    that is stopped meanwhile waits for the job, up to 55 s, and takes nothing from it.)
 
     Durations are ``timedelta`` or seconds. Raises ``NotValid`` for a job that only starts when it
     is called (a coroutine, a generator), and for arguments that are wrong.
@@ -65,18 +66,20 @@ def only_one(
 
         @functools.wraps(job)
         def run(*args: P.args, **kwargs: P.kwargs) -> T | None:
+            hold = claimer.hold(name, _new_holder(), kept_for, wait=wait)
             with ExitStack() as stack:
                 try:
-                    lease = stack.enter_context(
-                        claimer.hold(name, _new_holder(), kept_for, wait=wait)
-                    )
+                    lease = stack.enter_context(hold)
                 except ClaimDenied:
                     if otherwise == "raise":
                         raise
                     return None
                 try:
                     value = job(*args, **kwargs)
-                    lease.check()  # once it is released, nothing tells any more that it was lost
+                    # Once it is released, nothing tells any more that it was lost. A manager that
+                    # stops says so of every lease, but gives none away while its block runs.
+                    if not hold.keeps():
+                        lease.check()
                     return value
                 finally:
                     lease.release(at=lease.granted_at + least if least else None)

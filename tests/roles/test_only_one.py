@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from support.faults import PATIENCE
-from support.managers import Calling, blocked, until
+from support.managers import Calling, blocked, managing, until
 
-from lease_actors import ClaimDenied, LeaseLost, Manager, ManagerStopped, NotValid
+from lease_actors import ClaimDenied, LeaseLost, Manager, ManagerStopped, MemoryStore, NotValid
 from lease_actors.roles import only_one
 from lease_actors.testing import FakeClock
 
@@ -205,6 +205,42 @@ def test_an_error_of_the_job_comes_before_the_loss(lease_manager: Manager) -> No
 
     with pytest.raises(ZeroDivisionError):
         decorated(lease_manager, job)()
+
+
+@pytest.mark.parametrize("at_least", [0, 60])
+def test_a_manager_that_stops_meanwhile_takes_nothing_from_the_job(at_least: float) -> None:
+    store, clock = MemoryStore(), FakeClock()
+    with managing(store, clock) as manager, managing(store, clock) as other:
+
+        def job() -> str:
+            manager.kill()
+            clock.advance(54)
+            assert not is_free(other)
+            return "done"
+
+        assert decorated(manager, job, at_least=at_least)() == "done"
+        manager.wait(PATIENCE)
+        assert is_free(other) is not bool(at_least)
+        clock.advance(6)
+        assert is_free(other)
+
+
+@pytest.mark.parametrize("how", ["it is revoked", "the stop does not wait any longer"])
+def test_a_job_that_lost_its_lease_while_the_manager_stopped_raises_lease_lost(how: str) -> None:
+    store, clock = MemoryStore(), FakeClock()
+    with managing(store, clock) as manager, managing(store, clock) as other:
+
+        def job() -> None:
+            manager.kill()
+            lease = other.reader("ns").get("report")
+            assert lease is not None
+            if how == "it is revoked":
+                other.revoker("ns").revoke("report", lease.holder)
+            clock.advance(55)
+            manager.wait(PATIENCE)
+
+        with pytest.raises(LeaseLost, match="'report'"):
+            decorated(manager, job)()
 
 
 def test_a_manager_that_has_stopped_runs_nothing(lease_manager: Manager) -> None:
