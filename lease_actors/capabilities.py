@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -16,10 +16,10 @@ from lease_actors.actors.kept import OnEndangered, OnLost
 from lease_actors.actors.reads import Reads
 from lease_actors.actors.reply import EndOfTenure, Reply, describe
 from lease_actors.clock import from_instant, micros
-from lease_actors.config import Duration, as_timedelta
 from lease_actors.core.decide import standing_offer, stands
 from lease_actors.core.model import ClaimId, Key, LeaseState
 from lease_actors.core.operations import Check, Claim, Operation, Pin, Revoke, Unpin, Wait
+from lease_actors.durations import Duration, as_timedelta, as_wait
 from lease_actors.errors import NotValid, WaitCancelled
 from lease_actors.held import ClaimFuture, Hold
 from lease_actors.lease import Lease, Waiter, lease_of
@@ -324,16 +324,7 @@ def claim_of(key: Key, holder: str, duration: Any) -> Claim:
 
 
 def _wait_of(wait: Any, operation: Operation) -> int | None:
-    if wait is None:
-        return None
-    duration = as_timedelta(wait)
-    if duration is None or duration < timedelta(0):
-        what = f"cannot {describe(operation)}"
-        raise NotValid(
-            f"{what}: {wait!r} is not a time to wait (a timedelta, seconds, or None)",
-            key=operation.key,
-        )
-    return micros(duration)
+    return None if wait is None else micros(as_wait(wait, describe(operation), operation.key))
 
 
 def _holder(state: LeaseState, now: int) -> str | None:

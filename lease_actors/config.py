@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry
 
 from lease_actors.clock import Clock, SystemClock
+from lease_actors.durations import Duration, as_timedelta
 from lease_actors.errors import NotValid
 from lease_actors.secretaries import Secretaries, SecretaryFinder
 from lease_actors.stores.base import Store
 
-__all__ = ["MAX_SLEEP", "Duration", "ManagerConfig", "as_timedelta"]
+__all__ = ["MAX_SLEEP", "ManagerConfig"]
 
 MAX_SLEEP = timedelta(minutes=1)
 """The longest a manager sleeps before it looks again. It wakes earlier for what is due earlier."""
-
-Duration: TypeAlias = timedelta | int | float
-"""A ``timedelta``, or a number of seconds."""
-
-
-def as_timedelta(value: Any) -> timedelta | None:
-    """The duration as a ``timedelta``; None if it is not one (nor a finite number of seconds)."""
-    if isinstance(value, timedelta):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return timedelta(seconds=value) if math.isfinite(value) else None
-    except OverflowError:  # too long for a timedelta, or (from isfinite) even for a float
-        return None
 
 
 def _tracer() -> trace.Tracer:

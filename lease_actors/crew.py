@@ -40,8 +40,9 @@ from lease_actors.actors.runtime import Runtime, new_start
 from lease_actors.actors.secretary import SecretaryActor
 from lease_actors.actors.work import Decider
 from lease_actors.clock import Signal, micros
-from lease_actors.config import ManagerConfig, as_timedelta
+from lease_actors.config import ManagerConfig
 from lease_actors.core.model import ClaimId
+from lease_actors.durations import as_timedelta
 from lease_actors.errors import LeaseError, ManagerStopped, StoreError, WaitTimeout
 from lease_actors.observability.hooks import Hooks
 from lease_actors.observability.logging import ManagerLog
@@ -199,7 +200,7 @@ class Crew:
         if self._pid != os.getpid():
             raise ManagerStopped("the manager belongs to the parent of this forked process")
         if not self._stopped.wait(timeout):
-            raise WaitTimeout(f"the manager has not stopped within {timeout} s")
+            raise WaitTimeout(f"the manager has not stopped within {timeout:g} s")
         self._join()
         if self._error is not None:
             raise self._error

@@ -17,9 +17,9 @@ from lease_actors.actors.losing import error_of
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.threads import serves
 from lease_actors.clock import from_instant, micros, to_instant
-from lease_actors.config import Duration, as_timedelta
 from lease_actors.core.model import Key
 from lease_actors.core.operations import Claim
+from lease_actors.durations import Duration, as_timedelta
 from lease_actors.errors import ClaimDenied, NotValid, WaitCancelled, WaitTimeout
 from lease_actors.lease import Lease, lease_of
 
@@ -44,11 +44,11 @@ class ClaimFuture(Reply[Lease]):
         super().__init__(*args, **fields)
         self._door = door
 
-    def get(self, *, timeout: float | None = None) -> Lease:
+    def get(self, *, timeout: Duration | None = None) -> Lease:
         """The lease, as soon as it is attributed.
 
         Raises what refused it (``NotValid``, ``ClaimDenied``, ``WaitTimeout``, …), and
-        ``pykka.Timeout`` after ``timeout`` seconds: then the claim is still on its way.
+        ``pykka.Timeout`` after ``timeout``: then the claim is still on its way.
         """
         return super().get(timeout=timeout)
 

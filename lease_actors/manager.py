@@ -12,6 +12,7 @@ from lease_actors.clock import from_instant
 from lease_actors.config import ManagerConfig
 from lease_actors.core.operations import Check, Claim, Pin, PublicOperation, Revoke, Unpin
 from lease_actors.crew import Crew
+from lease_actors.durations import Duration, as_timeout
 from lease_actors.errors import NotValid
 from lease_actors.held import ClaimFuture
 from lease_actors.observability.hooks import Hooks
@@ -87,40 +88,38 @@ class Manager:
     # -- the raw door --------------------------------------------------------------------
 
     def ask(
-        self, operation: PublicOperation, *, block: bool = True, timeout: float | None = None
+        self, operation: PublicOperation, *, block: bool = True, timeout: Duration | None = None
     ) -> Any:
         """The outcome of the operation, as the capability's call gives and raises it; with
-        ``block=False`` a Pykka future of it. ``timeout``: seconds, then ``pykka.Timeout``. A claim
+        ``block=False`` a Pykka future of it. After ``timeout``: ``pykka.Timeout``. A claim
         that is left so, or by Ctrl-C, is given back.
         """
-        reply = self._send(operation)
+        reply = self._reply(operation)
+        limit = None if timeout is None else as_timeout(timeout, reply.what, reply.key)
+        self._crew.door.post(reply)
         if not block:
             return reply
         try:
-            return reply.get(timeout=timeout)
+            return reply.get(timeout=limit)
         except BaseException as error:  # its answer, or the caller leaves: nobody has the future
             self._crew.door.abandon(reply, error)
             raise
 
     def tell(self, operation: PublicOperation) -> None:
         """Send the operation on its way; nobody hears what became of it."""
-        self._send(operation)
+        self._crew.door.post(self._reply(operation))
 
-    def _send(self, operation: PublicOperation) -> Reply[Any]:
+    def _reply(self, operation: PublicOperation) -> Reply[Any]:
         if not isinstance(operation, _PUBLIC):
             raise NotValid(
                 f"cannot ask {operation!r}: it is not a Claim, Revoke, Check, Pin or Unpin"
             )
         self._crew.secretary_of(operation.key.namespace)
         door = self._crew.door
-        reply: Reply[Any]
         if isinstance(operation, Claim):
             claim = claim_of(operation.key, operation.holder, operation.duration)
-            reply = door.reply(ClaimFuture, claim, door=door)
-        else:
-            reply = door.reply(Reply, operation)
-        door.post(reply)
-        return reply
+            return door.reply(ClaimFuture, claim, door=door)
+        return door.reply(Reply, operation)
 
     # -- what it is doing ----------------------------------------------------------------
 
@@ -165,12 +164,12 @@ class Manager:
         """
         self._crew.kill()
 
-    def wait(self, timeout: float | None = None) -> None:
+    def wait(self, timeout: Duration | None = None) -> None:
         """Return when the manager has stopped; raise what stopped it, if that was not ``kill()``.
 
-        Raises ``WaitTimeout`` if it has not stopped after ``timeout`` seconds.
+        Raises ``WaitTimeout`` if it has not stopped within ``timeout``, a ``timedelta`` or seconds.
         """
-        self._crew.wait(timeout)
+        self._crew.wait(as_timeout(timeout, "wait for the manager's end"))
 
     def __enter__(self) -> Manager:
         return self

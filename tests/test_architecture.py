@@ -40,6 +40,7 @@ HOUSE = (
     "stores",
     "observability",
     "core",
+    "durations",
     "clock",
     "errors",
     "_version",

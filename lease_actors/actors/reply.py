@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pykka
@@ -18,6 +19,7 @@ import pykka
 from lease_actors.clock import Signal
 from lease_actors.core.model import Key
 from lease_actors.core.operations import Operation
+from lease_actors.durations import Duration, as_timedelta, as_timeout
 from lease_actors.errors import LeaseError, LeaseTimeout, ManagerStopped, WaitTimeout
 from lease_actors.observability.events import Call
 from lease_actors.observability.logging import ManagerLog
@@ -144,21 +146,28 @@ class Reply(pykka.Future[T], Generic[T]):
 
     # -- the future ----------------------------------------------------------------------
 
-    def get(self, *, timeout: float | None = None) -> T:
-        """The answer, or raise the error that it is; ``pykka.Timeout`` after ``timeout`` seconds."""
+    def get(self, *, timeout: Duration | None = None) -> T:
+        """The answer, or raise the error that it is; ``pykka.Timeout`` after ``timeout``."""
+        limit = None if timeout is None else self._limit(timeout)
         if self._get_hook is not None:
-            return super().get(timeout=timeout)
+            return super().get(timeout=limit)
         if self._pid != os.getpid():
             raise ManagerStopped(
                 f"cannot {self.what}: the manager belongs to the parent of this forked process",
                 key=self.key,
             )
-        if not self.is_settled and not self.signal.wait(timeout):
-            raise pykka.Timeout(f"{timeout} seconds")
+        if not self.is_settled and not self.signal.wait(limit):
+            raise pykka.Timeout(f"{limit:g} seconds")
         value, error = self.__dict__["_outcome"]
         if error is not None:
             raise error
         return self.present(value)
+
+    def _limit(self, timeout: Duration) -> float | None:
+        given = as_timedelta(timeout)
+        if given is not None and given < timedelta(0):
+            return 0.0  # over, as Pykka has it
+        return as_timeout(timeout, f"wait for an answer ({self.what})", self.key)
 
     def present(self, value: Any) -> T:
         """The answer as its caller sees it."""

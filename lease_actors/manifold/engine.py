@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from lease_actors.clock import Clock, SystemClock, from_instant, micros
-from lease_actors.config import Duration, as_timedelta
+from lease_actors.durations import Duration, as_timedelta, as_timeout
 from lease_actors.errors import ManagerStopped, NotValid, WaitTimeout
 from lease_actors.manifold.foreman import Foreman
 from lease_actors.manifold.roster import Place
@@ -93,17 +93,18 @@ class DependencyEngine:
         if not self._foreman.inherited:
             self._foreman.stop()
 
-    def wait(self, timeout: float | None = None) -> None:
+    def wait(self, timeout: Duration | None = None) -> None:
         """Return when everything has stopped; raise what stopped it, if not ``kill()``.
 
         A ``start`` under way is waited for, and what it returns is killed. A worker whose
-        ``kill`` raised is not waited for. ``WaitTimeout``: not over after that many seconds.
+        ``kill`` raised is not waited for. ``WaitTimeout``: not over within ``timeout``.
         """
+        limit = as_timeout(timeout, "wait for the engine's end")
         if self._foreman.inherited:
             raise ManagerStopped("the dependency engine belongs to the parent of this process")
-        if not self._foreman.over.wait(timeout):
+        if not self._foreman.over.wait(limit):
             left = ", ".join(n for n, p in self._places().items() if p.state != "stopped")
-            raise WaitTimeout(f"the engine has not stopped within {timeout}s; still there: {left}")
+            raise WaitTimeout(f"the engine has not stopped within {limit:g} s; still there: {left}")
         self._foreman.join(1.0)
         if self._foreman.failure is not None:
             raise self._foreman.failure

@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from lease_actors.clock import Signal
+from lease_actors.durations import Duration, as_timeout
 from lease_actors.errors import LeaseError, NotValid, WaitTimeout
 
 __all__ = ["GetInput", "Manifold", "NotRunning", "Worker", "constant", "in_order"]
@@ -73,9 +74,10 @@ class _Constant(Generic[T]):
     def kill(self) -> None:
         self._killed.set()
 
-    def wait(self, timeout: float | None = None) -> None:
-        if not self._killed.wait(timeout):
-            raise WaitTimeout(f"cannot wait for a constant's end: not killed within {timeout}s")
+    def wait(self, timeout: Duration | None = None) -> None:
+        limit = as_timeout(timeout, "wait for a constant's end")
+        if not self._killed.wait(limit):
+            raise WaitTimeout(f"cannot wait for a constant's end: not killed within {limit:g} s")
 
 
 def in_order(manifolds: Mapping[str, Manifold]) -> tuple[str, ...]:

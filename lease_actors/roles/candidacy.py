@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from lease_actors.capabilities import Claimer
-from lease_actors.config import Duration
+from lease_actors.durations import Duration
 from lease_actors.errors import ClaimDenied, LeaseError, LeaseLost, LeaseTimeout, WaitCancelled
 from lease_actors.held import ClaimFuture, HeldLease
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from lease_actors.capabilities import Claimer
-from lease_actors.config import Duration
+from lease_actors.durations import Duration
 from lease_actors.errors import NotValid
 from lease_actors.held import HeldLease
 from lease_actors.roles.candidacy import Candidacy

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from lease_actors.capabilities import Claimer
-from lease_actors.config import Duration, as_timedelta
+from lease_actors.durations import Duration, as_timedelta
 from lease_actors.errors import ClaimDenied, NotValid
 
 __all__ = ["only_one"]

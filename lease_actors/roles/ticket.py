@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 
-from lease_actors.config import Duration, as_timedelta
+from lease_actors.durations import Duration, as_timeout
 
 __all__ = ["Ticket"]
 
@@ -23,10 +23,10 @@ class Ticket:
 
         A ``timedelta`` or seconds. In a forked child nobody answers any more: False.
         """
+        limit = as_timeout(timeout, "wait for an answer")
         if self._pid != os.getpid():
             return False
-        limit = None if timeout is None else as_timedelta(timeout)
-        self.ready.wait(None if limit is None else limit.total_seconds())
+        self.ready.wait(limit)
         return self._answer
 
     def close(self, answer: bool) -> None:

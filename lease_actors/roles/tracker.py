@@ -9,7 +9,7 @@ from enum import Enum
 from types import TracebackType
 
 from lease_actors.capabilities import Claimer
-from lease_actors.config import Duration, as_timedelta
+from lease_actors.durations import Duration, as_timedelta, as_timeout
 from lease_actors.errors import LeaseError, ManagerStopped, NotValid, WaitTimeout
 from lease_actors.held import HeldLease
 from lease_actors.roles.candidacy import Candidacy
@@ -155,12 +155,12 @@ class Tracker:
 
         Raises ``WaitTimeout`` if it has not within ``timeout``.
         """
+        limit = as_timeout(timeout, f"wait for the end of the tracker of {self._lease!r}")
         if self._pid != os.getpid():
             raise ManagerStopped("the tracker belongs to the parent of this forked process")
-        limit = None if timeout is None else as_timedelta(timeout)
-        self._thread.join(None if limit is None else limit.total_seconds())
+        self._thread.join(limit)
         if self._thread.is_alive():
-            raise WaitTimeout(f"the tracker of {self._lease!r} has not ended within {timeout} s")
+            raise WaitTimeout(f"the tracker of {self._lease!r} has not ended within {limit:g} s")
         if self._error is not None:
             raise self._error
 

@@ -11,6 +11,7 @@ import pykka
 import pytest
 from acceptance.conftest import OpenManager
 from acceptance.support import NS, PATIENCE, WatchedStore, is_pending, key, settle
+from support.managers import NO_TIMES
 
 from lease_actors import (
     Check,
@@ -141,20 +142,48 @@ def test_a_claim_that_was_asked_and_left_is_given_back(
     assert manager.claimer(NS).claim("db", "app-2", 60, wait=PATIENCE).holder == "app-2"
 
 
+@pytest.mark.parametrize("timeout", [0.01, timedelta(milliseconds=10)])
 def test_get_and_ask_that_take_too_long_raise_pykkas_timeout(
-    open_manager: OpenManager, watched: WatchedStore
+    open_manager: OpenManager, watched: WatchedStore, timeout: float | timedelta
 ) -> None:
     manager = open_manager(store=watched)
     watched.way_in.close()
     future = manager.ask(claim(), block=False)
+    for late in (future, future.map(lambda lease: lease.term)):
+        with pytest.raises(pykka.Timeout, match=r"0\.01 seconds"):
+            late.get(timeout=timeout)
     with pytest.raises(pykka.Timeout):
-        future.get(timeout=0.01)
-    with pytest.raises(pykka.Timeout):
-        manager.ask(Check(key("db"), "app-1"), timeout=0.01)
+        manager.ask(Check(key("db"), "app-1"), timeout=timeout)
     assert is_pending(future)
 
     watched.way_in.open()
     assert future.get(timeout=PATIENCE).holder == "app-1"
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES)
+def test_what_is_no_time_to_wait_is_refused_and_nothing_is_sent(
+    manager: Manager, timeout: Any
+) -> None:
+    for block in (True, False):
+        with pytest.raises(NotValid, match=r"cannot claim lease 'db' .* not a time to wait") as e:
+            manager.ask(claim(), block=block, timeout=timeout)
+        assert e.value.key == key("db")
+    settle(manager)
+    assert manager.reader(NS).get("db") is None
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES)
+def test_get_takes_a_time_that_is_negative_for_over_as_pykka_does(
+    manager: Manager, timeout: Any
+) -> None:
+    manager.ask(claim())
+    pending = manager.claimer(NS).claim_future("db", "app-2", 60)
+    negative = timeout in (-1, -0.001, timedelta(-1))
+    with pytest.raises(pykka.Timeout if negative else NotValid):
+        pending.get(timeout=timeout)
+    assert is_pending(pending)
+    manager.revoker(NS).revoke("db", "app-1")
+    assert pending.get(timeout=timedelta.max).term == 2
 
 
 def test_tell_does_it_and_says_nothing(manager: Manager) -> None:

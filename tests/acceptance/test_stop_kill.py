@@ -6,12 +6,14 @@ import pickle
 import signal
 import threading
 from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pykka
 import pytest
 from support.faults import FaultyStore, Hang
 from support.interrupting import interrupted
-from support.managers import Calling, blocked, managing, until, waits
+from support.managers import NO_TIMES, Calling, blocked, managing, until, waits
 
 from lease_actors import (
     Claim,
@@ -20,6 +22,7 @@ from lease_actors import (
     ManagerConfig,
     ManagerStopped,
     MemoryStore,
+    NotValid,
     WaitTimeout,
 )
 from lease_actors.testing.clock import FakeClock
@@ -65,10 +68,18 @@ def test_it_can_be_killed_and_waited_for_many_times_from_many_threads() -> None:
 
 def test_wait_raises_when_it_takes_too_long() -> None:
     with managing(MemoryStore()) as manager:
-        with pytest.raises(WaitTimeout, match=r"not stopped within 0\.01 s"):
-            manager.wait(timeout=0.01)
+        for timeout in (0.01, timedelta(milliseconds=10)):
+            with pytest.raises(WaitTimeout, match=r"not stopped within 0\.01 s"):
+                manager.wait(timeout)
         with pytest.raises(WaitTimeout):
             manager.wait(timeout=0)
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES)
+def test_wait_refuses_what_is_no_time_to_wait(timeout: Any) -> None:
+    message = r"cannot wait for the manager's end: .* not a time to wait"
+    with managing(MemoryStore()) as manager, pytest.raises(NotValid, match=message):
+        Calling(manager.wait, timeout).outcome()
 
 
 def test_every_call_after_kill_raises_manager_stopped() -> None:

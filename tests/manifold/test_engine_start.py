@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from manifold.stage import PATIENCE, Player, Stage
+from support.managers import NO_TIMES, Calling
 
 from lease_actors.clock import from_instant
 from lease_actors.errors import LeaseError, NotValid, WaitTimeout
@@ -58,10 +60,28 @@ def test_a_wrong_backoff_is_refused(wrong: Any) -> None:
 def test_an_engine_without_workers_runs_until_it_is_killed() -> None:
     engine = DependencyEngine({})
     assert isinstance(engine, Worker)
-    with pytest.raises(WaitTimeout):
-        engine.wait(0)
+    for timeout in (0.01, timedelta(milliseconds=10)):
+        with pytest.raises(WaitTimeout, match=r"not stopped within 0\.01 s"):
+            engine.wait(timeout)
     engine.kill()
-    engine.wait(PATIENCE)
+    engine.wait(timedelta.max)
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES)
+def test_what_is_no_time_to_wait_is_refused(stage: Stage, timeout: Any) -> None:
+    worker = constant(42).start(lambda name: None)
+    for wait in (stage.run().wait, worker.wait):
+        with pytest.raises(NotValid, match=r"'s end: .* not a time to wait"):
+            Calling(wait, timeout).outcome()
+
+
+def test_a_constant_may_be_waited_for() -> None:
+    worker = constant(42).start(lambda name: None)
+    for timeout in (0.01, timedelta(milliseconds=10)):
+        with pytest.raises(WaitTimeout, match=r"not killed within 0\.01 s"):
+            worker.wait(timeout)  # type: ignore[arg-type]
+    worker.kill()
+    worker.wait()
 
 
 def test_each_is_started_after_its_inputs_with_their_outputs(diamond: Stage) -> None:

@@ -6,10 +6,12 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from support.faults import PATIENCE, FaultyStore, passing, raises
-from support.managers import advance_until, blocked, managing, until
+from support.managers import NO_TIMES, Calling, advance_until, blocked, managing, until
 
 from lease_actors import Manager, ManagerStopped, NotValid, StoreError, WaitTimeout
 from lease_actors.roles import Ticket, Tracker
@@ -256,9 +258,34 @@ def test_it_ends_with_the_manager(lease_manager: Manager) -> None:
     assert waiting.ready.is_set()
 
 
-def test_wait_says_that_it_has_not_ended(lease_manager: Manager) -> None:
-    with tracking(lease_manager, "app/0") as tracker, pytest.raises(WaitTimeout, match="'app'"):
-        tracker.wait(0)
+@pytest.mark.parametrize("timeout", [0.25, timedelta(milliseconds=250)])
+def test_wait_says_that_it_has_not_ended(
+    lease_manager: Manager, timeout: float | timedelta
+) -> None:
+    message = r"'app' has not ended within 0\.25 s"
+    with tracking(lease_manager, "app/0") as tracker, pytest.raises(WaitTimeout, match=message):
+        tracker.wait(timeout)
+
+
+@pytest.mark.parametrize("timeout", NO_TIMES)
+def test_what_is_no_time_to_wait_is_refused(lease_manager: Manager, timeout: Any) -> None:
+    with tracking(lease_manager, "app/0") as tracker:
+        with pytest.raises(NotValid, match=r"end of the tracker of 'app': .* not a time to wait"):
+            Calling(tracker.wait, timeout).outcome()
+        assert leads(tracker)
+        for ticket in (tracker.wait_leader(), tracker.wait_minion()):  # answered, and open
+            with pytest.raises(NotValid, match=r"cannot wait for an answer: .* not a time to wait"):
+                Calling(ticket.wait, timeout).outcome()
+
+
+def test_the_longest_time_to_wait_is_one(lease_manager: Manager) -> None:
+    """Though no thread can wait for so long."""
+    with tracking(lease_manager, "app/0") as tracker:
+        assert leads(tracker)
+        asked = Calling(tracker.wait_minion().wait, timedelta.max)
+        waiting = Calling(tracker.wait, timedelta.max)
+    assert asked.outcome() is False
+    waiting.outcome()
 
 
 def test_an_error_in_the_block_comes_first(lease_manager: Manager) -> None:

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from support.faults import PATIENCE
@@ -15,6 +16,9 @@ from lease_actors import Manager, ManagerConfig, ManagerStopped
 from lease_actors.testing.clock import FakeClock
 
 T = TypeVar("T")
+
+NO_TIMES = [-1, -0.001, timedelta(-1), float("nan"), float("inf"), "5", True]
+"""What is no time to wait."""
 
 
 class Log(logging.Handler):

@@ -62,7 +62,7 @@ def start_and_stop() -> None:
         report: dict[str, Any] = manager.report()
         see(report)
     manager.kill()
-    manager.wait(timeout=5)
+    manager.wait(timeout=timedelta(seconds=5))
     manager.wait()
 
 
@@ -100,7 +100,7 @@ def claims(manager: Manager) -> None:
 
     with claimer.claim_future("report", "me", 30) as future:
         typed: ClaimFuture = future
-        got: Lease = typed.get(timeout=1.0)
+        got: Lease = typed.get(timeout=timedelta(seconds=1))
         never: bool = typed.cancel()
         see(got, never)
 
