@@ -40,16 +40,16 @@ class Tracker:
 
     Runs when the constructor returns, until ``kill()``. As a guarantee outlives its tracker, the
     lease is then not released but left to expire, and a new tracker of the same holder goes on
-    with it. Raises ``NotValid`` for a wrong ``guarantee``; wrong names end it, see ``wait``.
+    with it. Raises ``NotValid`` for a wrong ``guarantee``. Wrong names end it, and so does a
+    duration, twice the ``guarantee``, that the secretary refuses: see ``wait``.
     """
 
     def __init__(self, claimer: Claimer, lease: str, holder: str, guarantee: Duration = 30) -> None:
+        self._what = f"cannot track lease {lease!r} for holder {holder!r}"
         converted = as_timedelta(guarantee)
-        if converted is None or converted <= timedelta(0):
-            raise NotValid(
-                f"cannot track lease {lease!r} for holder {holder!r}:"
-                f" guarantee={guarantee!r} is not a duration over zero"
-            )
+        if converted is None or not timedelta(0) < converted <= timedelta.max // 2:
+            wrong = "is not a duration over zero, or is longer than any that can be claimed"
+            raise NotValid(f"{self._what}: guarantee={guarantee!r} {wrong}")
         self._claimer, self._lease, self._holder = claimer, lease, holder
         self._guarantee, self._duration = converted, 2 * converted
         self._stop = threading.Event()
@@ -191,9 +191,18 @@ class Tracker:
                 elected = term is None and self._candidacy.wait()
         except BaseException as error:
             if not self._stop.is_set():
-                self._error = error
+                self._error = self._in_words(error)
         finally:
             self._end()
+
+    def _in_words(self, error: BaseException) -> BaseException:
+        """What is refused may be a duration that nobody knows of but this tracker."""
+        if not isinstance(error, NotValid):
+            return error
+        twice = f"claimed for twice the guarantee of {self._guarantee}"
+        refused = NotValid(f"{self._what}, {twice}: {error}", key=error.key)
+        refused.__cause__ = error
+        return refused
 
     def _serve(self, term: HeldLease) -> None:
         self._become(_State.LEADER, term)

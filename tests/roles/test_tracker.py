@@ -13,13 +13,22 @@ import pytest
 from support.faults import PATIENCE, FaultyStore, passing, raises
 from support.managers import NO_TIMES, Calling, advance_until, blocked, managing, until
 
-from lease_actors import Manager, ManagerStopped, NotValid, StoreError, WaitTimeout
+from lease_actors import (
+    Key,
+    Manager,
+    ManagerStopped,
+    MemoryStore,
+    NotValid,
+    StoreError,
+    WaitTimeout,
+)
 from lease_actors.roles import Ticket, Tracker
+from lease_actors.secretaries import DefaultSecretary, Secretaries
 from lease_actors.testing import FakeClock
 
 
 @contextmanager
-def tracking(manager: Manager, holder: str, guarantee: float = 30) -> Iterator[Tracker]:
+def tracking(manager: Manager, holder: str, guarantee: float | timedelta = 30) -> Iterator[Tracker]:
     with Tracker(manager.claimer("ns"), "app", holder, guarantee) as tracker:
         yield tracker
 
@@ -238,7 +247,29 @@ def test_wrong_names_end_it(lease_manager: Manager) -> None:
         pass
 
 
-@pytest.mark.parametrize("guarantee", [0, -1, None, "soon"])
+def test_a_guarantee_of_which_twice_is_refused_ends_it_and_is_named(
+    lease_manager: Manager,
+) -> None:
+    tracker = Tracker(lease_manager.claimer("ns"), "app", "app/0", timedelta(days=184))
+    assert not leads(tracker)
+    with pytest.raises(NotValid, match=r"twice the guarantee of 184 days.* at most 366") as raised:
+        tracker.wait(PATIENCE)
+    assert raised.value.key == Key("ns", "", "app")
+
+
+def test_a_secretary_may_allow_a_longer_guarantee() -> None:
+    class Patient(DefaultSecretary):
+        def check_duration(self, duration: timedelta) -> None:
+            pass
+
+    year = timedelta(days=366)
+    with managing(MemoryStore(), secretary_finder=Secretaries(Patient())) as manager:
+        with tracking(manager, "app/0", year) as tracker:
+            assert leads(tracker)
+        assert remaining(manager) == 2 * year.total_seconds()
+
+
+@pytest.mark.parametrize("guarantee", [0, -1, None, "soon", 1e30, timedelta.max])
 def test_a_wrong_guarantee_is_refused(lease_manager: Manager, guarantee: object) -> None:
     with pytest.raises(NotValid, match="guarantee="):
         Tracker(lease_manager.claimer("ns"), "app", "app/0", guarantee)  # type: ignore[arg-type]
