@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 from support.connections import assert_all_given_back, trace_statements
+from support.managers import NO_TIMES
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import LeaseState, Need, Waiter
 from lease_actors.core.operations import Cancel, Check
-from lease_actors.errors import StoreError
+from lease_actors.errors import NotValid, StoreError
 from lease_actors.stores import SqlStore, Store
 from lease_actors.testing.cases.starts import KEY, Start, named
 from lease_actors.testing.clock import FakeClock
@@ -75,12 +78,20 @@ def test_connections_are_set_up(store: SqlStore, pragma: str, value: object) -> 
         assert connection.exec_driver_sql(f"PRAGMA {pragma}").scalar() == value
 
 
-def test_settings_can_be_chosen(path: Path) -> None:
-    store = SqlStore(f"sqlite:///{path}", busy_timeout=0.25, synchronous="normal")
+@pytest.mark.parametrize("busy_timeout", [0.25, timedelta(milliseconds=250)])
+def test_settings_can_be_chosen(path: Path, busy_timeout: float | timedelta) -> None:
+    store = SqlStore(f"sqlite:///{path}", busy_timeout=busy_timeout, synchronous="normal")
     with store.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA busy_timeout").scalar() == 250
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
     store.close()
+
+
+@pytest.mark.parametrize("setting", ["busy_timeout", "lock_timeout", "reply_timeout"])
+@pytest.mark.parametrize("wrong", [*NO_TIMES, None])
+def test_a_setting_that_is_no_time_to_wait_is_refused(path: Path, setting: str, wrong: Any) -> None:
+    with pytest.raises(NotValid, match=f"{setting}=.* is not a time to wait"):
+        SqlStore(f"sqlite:///{path}", **{setting: wrong})
 
 
 def test_what_did_not_change_is_not_written(store: SqlStore, statements: list[str]) -> None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure, Waiter
+from lease_actors.durations import Duration, as_timedelta
+from lease_actors.errors import NotValid
 from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.batches import Batches
@@ -37,11 +40,11 @@ class SqlStore:
     An engine handed in stays its owner's: its connections are used and given back, set up in
     nothing but their isolation level, and not closed. ``create_schema`` makes the tables on
     ``open`` if they are missing. ``table_prefix`` and ``schema`` say how and where they are
-    named. For an engine of the store's own: ``busy_timeout``, the seconds that a batch waits
+    named. For an engine of the store's own: ``busy_timeout``, for how long a batch waits
     for another writer of the same file; ``synchronous``, SQLite's setting of that name (less
-    than ``FULL`` may give a lease twice after a power failure); ``lock_timeout``, the seconds that
-    a batch waits for a row of a server's that somebody else has locked; ``reply_timeout``, those
-    after which a connection to a server that says nothing is given up.
+    than ``FULL`` may give a lease twice after a power failure); ``lock_timeout``, for how long
+    a batch waits for a row of a server's that somebody else has locked; ``reply_timeout``, after
+    how long a connection to a server that says nothing is given up. (``timedelta`` or seconds.)
     """
 
     def __init__(
@@ -51,17 +54,17 @@ class SqlStore:
         create_schema: bool = False,
         table_prefix: str = "lease_",
         schema: str | None = None,
-        busy_timeout: float = 5.0,
+        busy_timeout: Duration = 5.0,
         synchronous: str = "FULL",
-        lock_timeout: float = 0.25,
-        reply_timeout: float = 10.0,
+        lock_timeout: Duration = 0.25,
+        reply_timeout: Duration = 10.0,
     ) -> None:
         url, kind = resolve(url_or_engine)
         options = Options(
-            busy_timeout=busy_timeout,
+            busy_timeout=_seconds("busy_timeout", busy_timeout),
             synchronous=synchronous,
-            lock_timeout=lock_timeout,
-            reply_timeout=reply_timeout,
+            lock_timeout=_seconds("lock_timeout", lock_timeout),
+            reply_timeout=_seconds("reply_timeout", reply_timeout),
         )
         owned = not isinstance(url_or_engine, sa.Engine)
         engine = (
@@ -267,3 +270,10 @@ class SqlStore:
             self._hand = hand
             prune_history(connection, self._dialect, self._history, now, limit)
             return gone
+
+
+def _seconds(setting: str, value: Duration) -> float:
+    duration = as_timedelta(value)
+    if duration is None or duration < timedelta(0):
+        raise NotValid(f"{setting}={value!r} is not a time to wait (a timedelta or seconds)")
+    return duration.total_seconds()
