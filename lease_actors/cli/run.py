@@ -93,7 +93,7 @@ def run(
         ):
             holding = manager.claimer(*target.place).hold(
                 lease,
-                holder or f"{socket.gethostname()}/{os.getpid()}",
+                f"{socket.gethostname()}/{os.getpid()}" if holder is None else holder,
                 duration,
                 wait=0 if no_wait else wait,
                 on_lost=lambda reason: tree.end() if tree.started else None,

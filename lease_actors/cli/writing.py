@@ -59,7 +59,8 @@ def revoke(target: Target, lease: str, holder: str | None) -> None:
     Status 1 if another has it, or if it is pinned.
     """
     with target.open() as manager:
-        holder = holder or manager.overview().lease(target.key(lease)).holder
+        if holder is None:
+            holder = manager.overview().lease(target.key(lease)).holder
         if holder is None:
             click.echo(f"nobody has {plain(lease)}")
             return

@@ -33,6 +33,16 @@ def test_revoke_takes_it_from_whoever_has_it(command: Command, manager: Manager)
     assert manager.reader("default").leases() == {"y": "me"}
 
 
+def test_an_empty_holder_is_nobodys_name(command: Command, manager: Manager) -> None:
+    """So says a script whose variable is not set: it may mean anybody but whoever has it now."""
+    manager.claimer("default").claim("x", "me", 60)
+    done = command.all(
+        ("revoke", "x", "--holder", ""), ("run", "--lease", "y", "--holder", "", "echo", "never")
+    )
+    assert [d for d in done if not d.is_one_line(2) or d.out] == []
+    assert manager.reader("default").leases() == {"x": "me"}
+
+
 def test_pin_and_unpin(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "me", 60)
     assert command("pin", "x", "upgrade").status == 0
