@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from acceptance.support import NS, settle
 from support.faults import PATIENCE, FaultyStore, passing
 from support.managers import Log, advance_until, managing, until
+from support.pages import blocks
 from support.story import Story
 
 from lease_actors import LeaseLost, Manager
@@ -143,3 +146,35 @@ def test_a_callback_for_which_there_is_no_thread_is_called_when_there_is_one(
         settle(manager)
         advance_until(clock, lambda: bool(story.told))
     assert story.told == ["revoked"]
+
+
+def test_the_child_of_the_documentations_example_ends_if_the_lease_is_lost_before_it_is_there(
+    manager: Manager,
+) -> None:
+    told, ended = threading.Event(), threading.Event()
+    claimer = manager.claimer(NS)
+
+    def hold(*about: Any, on_lost: Any, **more: Any) -> Any:
+        def tell(reason: str) -> None:
+            try:
+                on_lost(reason)
+            finally:
+                told.set()
+
+        return claimer.hold(*about, on_lost=tell, **more)
+
+    def start(command: str) -> Any:
+        manager.revoker(NS).revoke("batch", "worker-1")
+        assert told.wait(PATIENCE)
+        return SimpleNamespace(terminate=ended.set, wait=ended.is_set)
+
+    page = "\n".join(blocks("holding.md", "python"))
+    [shown] = [e.source for e in doctest.DocTestParser().get_examples(page) if "Popen" in e.source]
+    names: dict[str, Any] = {
+        "claimer": SimpleNamespace(hold=hold),
+        "subprocess": SimpleNamespace(Popen=start),
+    }
+    exec(shown, names)
+    with pytest.raises(LeaseLost):
+        names["run"]("a command")
+    assert ended.is_set()
