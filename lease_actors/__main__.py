@@ -31,7 +31,9 @@ def _without_extra(arguments: tuple[str, ...]) -> int:
         sys.stderr.write(f"{_NEEDS} (without it there is: lease-actors demo)\n")
         return 2
     from lease_actors.cli.demo import run
+    from lease_actors.cli.streams import make_ready
 
+    make_ready()
     try:
         return run()
     except KeyboardInterrupt:

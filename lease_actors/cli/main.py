@@ -26,6 +26,7 @@ from lease_actors.cli import (
 )
 from lease_actors.cli.demo import run as run_demo
 from lease_actors.cli.signals import Terminated, handling, terminate
+from lease_actors.cli.streams import make_ready
 from lease_actors.errors import LeaseError
 
 __all__ = ["main"]
@@ -76,8 +77,7 @@ for module in (run, reading, history, writing, top, database, doctor, bench, web
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit status. Whatever fails is one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if sys.stdout is None:  # it was closed: nobody wants to read, and no file may take its number
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    make_ready()
     if instruction := os.environ.get(_COMPLETE):
         return shell_complete(commands, {}, PROGRAM, _COMPLETE, instruction)
     try:

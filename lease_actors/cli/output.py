@@ -30,8 +30,9 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on a line."""
-    click.echo(json.dumps(value, ensure_ascii=False, separators=(", ", ": ")))
+    """One JSON value on a line; what the output's encoding may not have is escaped as JSON does."""
+    escaped = not (sys.stdout.encoding or "").lower().startswith("utf")
+    click.echo(json.dumps(value, ensure_ascii=escaped, separators=(", ", ": ")))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:

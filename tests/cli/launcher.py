@@ -115,6 +115,9 @@ def _become(
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    # The launcher's own know what they led to, a file that can be sought in for instance.
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     # As from a terminal, though the tests themselves may run under nohup or in the background: a
     # signal that is ignored from the start cannot be trapped by the command's shell.
     for signum in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):

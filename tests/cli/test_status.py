@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -171,16 +172,55 @@ def test_a_closed_pipe_is_silent(command: Command, manager: Manager) -> None:
 def test_without_an_output_it_does_its_work_all_the_same(
     command: Command, manager: Manager
 ) -> None:
-    claim = (sys.executable, "-m", "lease_actors", "claim", "x", "--holder", "me")
-    done = subprocess.run(
-        ["sh", "-c", '"$@" >&-', "sh", *claim],
-        env={**os.environ, "LEASE_ACTORS_URL": command.url},
+    done = _in_a_shell('"$@" >&-', "claim", "x", "--holder", "me", url=command.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert manager.reader("default").leases() == {"x": "me"}
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_without_an_error_output_it_does_its_work_all_the_same(command: Command) -> None:
+    for arguments in (
+        ("run", "--lease", "x", "echo", "now"),
+        ("bench", "--threads", "1", "--seconds", "0.1"),
+    ):
+        done = _in_a_shell('"$@" 2>&-', *arguments, url=command.url)
+        assert (done.returncode, done.stdout != "") == (0, True)
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_what_the_output_cannot_encode_is_escaped(command: Command) -> None:
+    def latin(*arguments: str, bare: bool = False) -> str:
+        line = 'PYTHONIOENCODING=latin-1 "$@"'
+        done = _in_a_shell(line, *arguments, url=command.url, bare=bare)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    claim = ("claim", "x", "--holder", "日🔒")
+    assert latin(*claim).startswith("\\u65e5\\U0001f512 has x")
+    assert json.loads(latin(*claim, "--json"))["holder"] == "日🔒"
+    assert latin("ls").splitlines()[1].split()[1] == "\\u65e5\\U0001f512"
+    assert "claim(\\u2026)" in latin("demo", bare=True)
+
+
+_WITHOUT_CLICK = (
+    "import sys; sys.modules['click'] = None; "
+    "from lease_actors.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+def _in_a_shell(
+    line: str, *arguments: str, url: str, bare: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """The command in place of "$@", by an interpreter that starts anew; ``bare``: without the
+    extra."""
+    start = ("-c", _WITHOUT_CLICK) if bare else ("-m", "lease_actors")
+    return subprocess.run(
+        ["sh", "-c", line, "sh", sys.executable, *start, *arguments],
+        env={**os.environ, "LEASE_ACTORS_URL": url},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert manager.reader("default").leases() == {"x": "me"}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is full")
@@ -195,17 +235,7 @@ def test_output_that_cannot_be_written_is_71(command: Command, manager: Manager)
 
 
 def test_without_the_extra_one_line_says_what_to_install() -> None:
-    code = (
-        "import sys; sys.modules['click'] = None; "
-        "from lease_actors.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    )
-
-    def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-        )
-
-    listing, version = bare("ls"), bare("--version")
+    listing, version = (_in_a_shell('"$@"', a, url="", bare=True) for a in ("ls", "--version"))
     assert (listing.returncode, len(listing.stderr.splitlines())) == (2, 1)
     assert "pip install 'lease-actors[cli]'" in listing.stderr
     assert version.returncode == 0
