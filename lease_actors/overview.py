@@ -25,7 +25,8 @@ class LeaseView:
     of an offer, that nobody has looked at yet. Of a free lease ``holder``, ``granted_at``,
     ``expiry``, ``duration`` and ``remaining`` are None. ``remaining`` is counted by the store's
     clock at the moment of the read, never negative; of an offer, to its lapse.
-    ``ended``, ``ended_term``, ``ended_at`` tell of the last tenure that is over.
+    ``ended``, ``ended_term``, ``ended_at`` tell of the last tenure that is over, also if nobody
+    has looked at its expiry yet.
     """
 
     key: Key
@@ -144,13 +145,15 @@ def _view(state: LeaseState, now: Instant) -> LeaseView:
     granted = expiry = duration = None
     name, holder = "free", None
     tenure, offer = state.tenure, standing_offer(state, now)
+    ended, ended_term, ended_at = state.ended, state.ended_term, state.ended_at
     if tenure is not None and (stands(state, now) or tenure.ending is not None):
         name = "held" if tenure.ending is None else "ending"
         holder, granted, expiry = tenure.holder, tenure.granted_at, tenure.expiry
         duration = timedelta(microseconds=tenure.duration)
+    elif tenure is not None:  # it has expired, and nobody has recorded it yet
+        ended, ended_term, ended_at = "expired", tenure.term, tenure.expiry
     elif offer is not None:
         name, holder, granted, expiry = "offered", offer.holder, offer.made_at, offer.lapses_at
-    ended_at = from_instant(state.ended_at) if state.ended is not None else None
     left = None if expiry is None else timedelta(microseconds=max(0, expiry - now))
     return LeaseView(
         key=state.key,
@@ -163,9 +166,9 @@ def _view(state: LeaseState, now: Instant) -> LeaseView:
         remaining=left,
         pins=tuple(sorted(state.pins)),
         waiting=state.queued,
-        ended=state.ended,
-        ended_term=state.ended_term,
-        ended_at=ended_at,
+        ended=ended,
+        ended_term=ended_term,
+        ended_at=None if ended is None else from_instant(ended_at),
     )
 
 

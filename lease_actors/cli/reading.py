@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -101,7 +100,7 @@ def watch(
     pause, seen, printed = threading.Event(), dict[Key, LeaseView](), 0
     with target.open() as manager:
         while True:
-            for view in _changes(_look(manager.overview(), lease, place), seen):
+            for view in _changes(manager.overview(), lease, place, seen):
                 _print_change(view, json_)
                 printed += 1
                 if printed == count:
@@ -109,18 +108,16 @@ def watch(
             pause.wait(interval)
 
 
-def _look(overview: Overview, lease: str | None, place: tuple[str, ...]) -> list[LeaseView]:
-    return [v for v in overview.leases(*place) if lease in (None, v.key.lease)]
-
-
-def _changes(views: list[LeaseView], seen: dict[Key, LeaseView]) -> list[LeaseView]:
-    """What differs from what was seen, which is brought up to date; what is gone has become free."""
-    there = {view.key: view for view in views}
+def _changes(
+    overview: Overview, lease: str | None, place: tuple[str, ...], seen: dict[Key, LeaseView]
+) -> list[LeaseView]:
+    """What differs from what was seen, which is brought up to date."""
+    there = {v.key: v for v in overview.leases(*place) if lease in (None, v.key.lease)}
     for key in seen.keys() - there.keys():
-        there[key] = _freed(seen[key])
+        there[key] = overview.lease(key)  # it has become free: how, says the lease itself
     changed = [v for key, v in sorted(there.items()) if _traits(v) != _traits(seen.get(key))]
     seen.clear()
-    seen.update(there)
+    seen.update((key, v) for key, v in there.items() if v.holder or v.pins or v.waiting)
     return changed
 
 
@@ -129,13 +126,6 @@ def _traits(view: LeaseView | None) -> tuple[Any, ...] | None:
     if view is None:
         return None
     return view.state, view.holder, view.term, view.pins, view.waiting
-
-
-def _freed(view: LeaseView) -> LeaseView:
-    nothing: dict[str, Any] = dict.fromkeys(
-        ("holder", "granted_at", "expiry", "duration", "remaining")
-    )
-    return replace(view, state="free", pins=(), waiting=0, **nothing)
 
 
 def _print_change(view: LeaseView, json_: bool) -> None:

@@ -100,6 +100,22 @@ def test_one_that_has_expired_is_listed_as_long_as_somebody_is_in_its_queue(
     assert (view.key, view.state, view.holder, view.waiting) == (key("db"), "free", None, 1)
 
 
+def test_a_tenure_that_has_expired_is_the_last_to_end_before_anybody_records_it(
+    manager: Manager, store: Store, clock: FakeClock
+) -> None:
+    gone = Start(store)  # nobody of that process looks after it any more
+    gone.claim(key("db"))
+    manager.revoker(NS).revoke("db", "holder")
+    tenure = gone.claim(key("db"))
+    overview = manager.overview()
+    before = overview.lease(key("db"))
+    assert (before.ended, before.ended_term) == ("revoked", tenure.term - 1)
+    clock.advance(DURATION.total_seconds())
+    view = overview.lease(key("db"))
+    assert (view.state, view.ended, view.ended_term) == ("free", "expired", tenure.term)
+    assert view.ended_at == from_instant(tenure.expiry)
+
+
 def test_pinned_lease_is_read_past_its_expiry(
     claimer: Claimer, reader: Reader, manager: Manager, clock: FakeClock
 ) -> None:

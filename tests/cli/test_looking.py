@@ -108,6 +108,7 @@ def test_watch_prints_each_change(command: Command, manager: Manager) -> None:
         ("you", 2, []),
         ("you", 2, ["upgrade"]),
     ]
+    assert [(c["ended"], c["ended_term"]) for c in changes[:2]] == [(None, None), ("revoked", 1)]
     assert watching.done().status == 0
 
 
@@ -120,6 +121,27 @@ def test_watch_says_nothing_of_mere_extensions(command: Command, manager: Manage
         claimer.claim("x", "me", 120)
     manager.revoker("default").revoke("x", "me")
     assert "free" in watching.line()
+
+
+def test_watch_tells_of_what_is_free_once_and_of_its_next_holder(
+    command: Command, manager: Manager
+) -> None:
+    claimer, pinner = manager.claimer("default"), manager.pinner("default")
+    pinner.pin("x", "upgrade")
+    watching = command.start("watch", "--interval", "20ms", "--count", "4")
+    said = [watching.line()]
+    pinner.unpin("x", "upgrade")
+    said.append(watching.line())
+    claimer.claim("y", "me", 60)  # when this is seen, that x is free was not said again
+    said.append(watching.line())
+    claimer.claim("x", "you", 60)
+    said.append(watching.line())
+    assert [line.split("  ", 1)[1] for line in said] == [
+        "default/x  free, term 0, pinned by upgrade",
+        "default/x  free, term 0",
+        "default/y  held me, term 1",
+        "default/x  held you, term 1",
+    ]
 
 
 def test_history_is_told_once_it_is_switched_on(command: Command, manager: Manager) -> None:
