@@ -19,6 +19,7 @@ from lease_actors.core.model import LeaseState, Need, Waiter
 from lease_actors.core.operations import Cancel, Check
 from lease_actors.errors import NotValid, StoreError
 from lease_actors.stores import SqlStore, Store
+from lease_actors.stores.sql import admin
 from lease_actors.testing.cases.starts import KEY, Start, named
 from lease_actors.testing.clock import FakeClock
 from lease_actors.testing.conformance import StoreConformance
@@ -155,6 +156,31 @@ def test_an_engine_handed_in_is_given_back_as_it_was(path: Path) -> None:
         assert connection.connection.driver_connection.isolation_level == ""  # type: ignore[union-attr]
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "delete"
     engine.dispose()
+
+
+def test_a_file_without_our_tables_stays_as_it_is(path: Path) -> None:
+    for make in ("", "CREATE TABLE theirs (id INTEGER)"):  # empty at first, then another program's
+        with sqlite3.connect(path) as other:
+            other.execute(make)
+        other.close()
+        before = path.read_bytes()
+        store = SqlStore(f"sqlite:///{path}")
+        with pytest.raises(StoreError, match="no lease tables"):
+            store.open(FakeClock())
+        with pytest.raises(StoreError, match="no lease tables"):
+            admin.check(f"sqlite:///{path}")
+        assert path.read_bytes() == before
+
+
+def test_a_file_with_our_tables_has_a_write_ahead_log_whoever_made_them(path: Path) -> None:
+    engine = sa.create_engine(f"sqlite:///{path}")
+    admin.init(engine)
+    engine.dispose()
+    store = SqlStore(f"sqlite:///{path}")
+    store.open(FakeClock())
+    with store.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    store.close()
 
 
 def test_two_prefixes_are_two_stores(path: Path) -> None:

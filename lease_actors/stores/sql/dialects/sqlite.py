@@ -100,7 +100,8 @@ class SqliteDialect(Dialect):
     # -- the file ------------------------------------------------------------------------
 
     def prepare(self, *, create: bool) -> None:
-        """Find the file, or make it; its journal becomes a write-ahead log if it is ours."""
+        """Find the file, or make it; its journal becomes a write-ahead log if it is ours: if we
+        make tables in it, or have. That stays, and another program's is not to be changed."""
         directory = os.path.dirname(self._file)
         if self._file and not os.path.isdir(directory):
             raise StoreError(f"cannot open {self.place}: there is no directory {directory!r}")
@@ -113,7 +114,7 @@ class SqliteDialect(Dialect):
             self.engine.dispose()  # those connections lead to a file without a name
         with self.adapt(self.engine).connect() as connection:
             self._find(connection)
-            if self.owned:
+            if self.owned and (create or self._has_tables(connection)):
                 self._use_log(connection)
 
     def _find(self, connection: sa.Connection) -> None:
@@ -128,6 +129,10 @@ class SqliteDialect(Dialect):
         if not self._file:
             self.check_url(sa.make_url("sqlite://"))
         self._identity = _identity(self._file)
+
+    def _has_tables(self, connection: sa.Connection) -> bool:
+        version = self.tables.version
+        return sa.inspect(connection).has_table(version.name, schema=version.schema)
 
     def _use_log(self, connection: sa.Connection) -> None:
         """Readers and the writer pass each other by with a write-ahead log.
