@@ -10,10 +10,12 @@ from lease_actors.actors.reads import Reads
 from lease_actors.clock import from_instant
 from lease_actors.core.decide import standing_offer, stands
 from lease_actors.core.model import Ending, Instant, Key, LeaseState
+from lease_actors.core.operations import Read
 from lease_actors.lease import Waiter
 from lease_actors.past import PastTenure, past_tenure_of, query_of
+from lease_actors.secretaries import Secretaries, validate
 
-__all__ = ["LeaseView", "Overview", "past_dict", "waiter_dict"]
+__all__ = ["LeaseView", "Overview", "past_dict", "recognised", "waiter_dict"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +69,8 @@ class LeaseView:
 class Overview:
     """Reads snapshots of whole leases; never delays a claim.
 
-    Raises ``StoreError``, ``LeaseTimeout`` and ``ManagerStopped``, as a reader does.
+    Raises ``NotValid`` for a name that is no text, ``StoreError``, ``LeaseTimeout`` and
+    ``ManagerStopped``, as a reader does.
     """
 
     def __init__(self, reads: Reads) -> None:
@@ -116,6 +119,15 @@ class Overview:
         """For how long the store keeps ended tenures; None: its history is off."""
         kept = self._reads.read(Key("", "", ""), lambda store: store.history_setting())
         return None if kept is None else timedelta(microseconds=kept)
+
+
+def recognised(overview: Overview, key: Key) -> LeaseView:
+    """The lease, if it is one or could be: ``NotValid`` for what the default rules take for no
+    name, unless somebody has a lease of that name, under rules of his own."""
+    view = overview.lease(key)
+    if not (view.term or view.pins or view.waiting):
+        validate(Secretaries().secretary_for(key.namespace), Read(key))
+    return view
 
 
 def past_dict(past: PastTenure) -> dict[str, Any]:

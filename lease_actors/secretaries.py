@@ -171,7 +171,7 @@ def validate(secretary: Secretary, operation: Operation) -> None:
         if isinstance(operation, Pin | Unpin):
             step = "entity"
             check_name(operation.entity, "pinning entity's name")
-        elif operation.kind != "wait":
+        elif operation.kind not in ("wait", "read"):
             step = "holder"
             holder = _check_str(getattr(operation, "holder", None), "holder's name")
             secretary.check_holder(holder)

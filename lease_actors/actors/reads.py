@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from lease_actors.actors.door import Door
-from lease_actors.actors.reply import Reply
+from lease_actors.actors.reply import Reply, describe
 from lease_actors.actors.transactor import Transactor
 from lease_actors.core.model import Key
 from lease_actors.core.operations import Read
-from lease_actors.errors import LeaseTimeout, StoreError
+from lease_actors.errors import LeaseTimeout, NotValid, StoreError
 from lease_actors.stores.base import Store, StorePassing
 
 T = TypeVar("T")
@@ -29,8 +29,11 @@ class Reads:
         self._closed = False
 
     def read(self, key: Key, read: Callable[[Store], T]) -> T:
-        """What ``read`` returns. Raises ``StoreError``, ``LeaseTimeout``, ``ManagerStopped``."""
-        reply: Reply[T] = self._door.reply(Reply, Read(key))
+        """What ``read`` returns. Raises ``NotValid`` for a name that is no text, ``StoreError``,
+        ``LeaseTimeout``, ``ManagerStopped``."""
+        operation = Read(key)
+        _check(operation)
+        reply: Reply[T] = self._door.reply(Reply, operation)
         transactor: Transactor | None = None
         try:
             self._door.admit(reply)
@@ -70,6 +73,20 @@ class Reads:
             if transactor is not None and self._transactor is transactor:
                 transactor.close()
                 self._transactor = None
+
+
+def _check(operation: Read) -> None:
+    """What no secretary could let in is refused, and no more: what one has let in can be read,
+    whatever is said of such names elsewhere."""
+    for name in operation.key:
+        try:
+            if isinstance(name, str):
+                name.encode()
+                continue
+            what = f"a name is a str, not {type(name).__name__}"
+        except UnicodeEncodeError:
+            what = f"{name!r} has half a character: nothing can encode it"
+        raise NotValid(f"cannot {describe(operation)}: {what}", key=operation.key)
 
 
 def _settle(reply: Reply[Any], read: Callable[[Store], Any], store: Store) -> None:

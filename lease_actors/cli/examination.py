@@ -41,7 +41,7 @@ def examine(make: Callable[[], SqlStore], clock: Clock) -> Iterator[Verdict]:
     try:
         store = make()
     except LeaseError as error:
-        yield Verdict("connect", "bad", str(error), "correct the URL")
+        yield Verdict("connect", "bad", str(error))  # which says what to do, too
         return
     try:
         yield from _with_store(store, clock)

@@ -10,7 +10,7 @@ import click
 from lease_actors.cli.options import SECONDS, Target, as_json, everywhere, on_leases
 from lease_actors.cli.output import left, print_json, print_table
 from lease_actors.clock import SystemClock, from_instant
-from lease_actors.overview import past_dict
+from lease_actors.overview import past_dict, recognised
 from lease_actors.past import PastTenure
 
 __all__ = ["COMMANDS"]
@@ -69,6 +69,8 @@ def history(
     with target.open() as manager:
         overview = manager.overview()
         past = overview.history(namespace, model, lease, limit=limit, since=since, until=until)
+        if lease is not None and not past:
+            recognised(overview, target.key(lease))
         off = not past and overview.retention() is None
     if json_:
         print_json([past_dict(tenure) for tenure in past])

@@ -14,7 +14,7 @@ from lease_actors.cli.status import NO
 from lease_actors.clock import SystemClock, from_instant
 from lease_actors.core.model import Key
 from lease_actors.lease import Waiter
-from lease_actors.overview import LeaseView, Overview, waiter_dict
+from lease_actors.overview import LeaseView, Overview, recognised, waiter_dict
 
 __all__ = ["COMMANDS"]
 
@@ -46,7 +46,7 @@ def show(target: Target, lease: str, json_: bool) -> int:
     key = target.key(lease)
     with target.open() as manager:
         overview = manager.overview()
-        view, queue = overview.lease(key), overview.waiting(key)
+        view, queue = recognised(overview, key), overview.waiting(key)
     if json_:
         print_json({**view.as_dict(), "queue": [waiter_dict(w) for w in queue]})
     else:
@@ -64,7 +64,8 @@ def show(target: Target, lease: str, json_: bool) -> int:
 def waiting(target: Target, lease: str, json_: bool) -> None:
     """List who waits for a lease, in the order of the queue."""
     with target.open() as manager:
-        queue = manager.overview().waiting(target.key(lease))
+        overview = manager.overview()
+        queue = overview.waiting(recognised(overview, target.key(lease)).key)
     if json_:
         print_json([waiter_dict(w) for w in queue])
     elif queue:
@@ -99,8 +100,11 @@ def watch(
     place = () if everywhere else target.place
     pause, seen, printed = threading.Event(), dict[Key, LeaseView](), 0
     with target.open() as manager:
+        overview = manager.overview()
+        if lease is not None:
+            recognised(overview, target.key(lease))
         while True:
-            for view in _changes(manager.overview(), lease, place, seen):
+            for view in _changes(overview, lease, place, seen):
                 _print_change(view, json_)
                 printed += 1
                 if printed == count:

@@ -10,6 +10,7 @@ import click
 from lease_actors.cli.options import SECONDS, WAIT, Target, as_json, on_leases
 from lease_actors.cli.output import left, plain, print_json
 from lease_actors.lease import Lease
+from lease_actors.overview import recognised
 
 __all__ = ["COMMANDS"]
 
@@ -60,7 +61,7 @@ def revoke(target: Target, lease: str, holder: str | None) -> None:
     """
     with target.open() as manager:
         if holder is None:
-            holder = manager.overview().lease(target.key(lease)).holder
+            holder = recognised(manager.overview(), target.key(lease)).holder
         if holder is None:
             click.echo(f"nobody has {plain(lease)}")
             return

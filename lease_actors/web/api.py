@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request
 from lease_actors import errors
 from lease_actors.core.model import Key
 from lease_actors.manager import Manager
-from lease_actors.overview import past_dict, waiter_dict
+from lease_actors.overview import past_dict, recognised, waiter_dict
 
 __all__ = ["Api", "status_of"]
 
@@ -71,11 +71,13 @@ class Api:
     def _lease(self, request: Request) -> Any:
         key = _key(request.args)
         queue = [waiter_dict(w) for w in self._overview.waiting(key)]
-        return {**self._overview.lease(key).as_dict(), "queue": queue}
+        return {**recognised(self._overview, key).as_dict(), "queue": queue}
 
     def _history(self, request: Request) -> Any:
         key, limit = _key(request.args), request.args.get("limit", default=100, type=int)
         tenures = self._overview.history(*key, limit=min(max(limit, 1), _MOST_TENURES))
+        if not tenures:
+            recognised(self._overview, key)
         return {
             "kept": self._overview.retention() is not None,
             "tenures": [past_dict(tenure) for tenure in tenures],

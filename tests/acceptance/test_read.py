@@ -9,9 +9,20 @@ import pytest
 from acceptance.conftest import OpenManager
 from acceptance.support import NS, PATIENCE, WatchedStore, key, settle
 
-from lease_actors import Claim, Claimer, Key, Manager, ManagerStopped, Reader, Store, StoreError
+from lease_actors import (
+    Claim,
+    Claimer,
+    Key,
+    Manager,
+    ManagerStopped,
+    NotValid,
+    Reader,
+    Store,
+    StoreError,
+)
 from lease_actors.clock import from_instant
 from lease_actors.core.model import LeaseState, Offer
+from lease_actors.secretaries import DefaultSecretary, FixedSecretaries
 from lease_actors.stores.base import StorePassing
 from lease_actors.testing import FakeClock
 from lease_actors.testing.cases.starts import DURATION, Start
@@ -220,6 +231,42 @@ def test_read_whose_failure_may_pass_says_to_try_again(
         with pytest.raises(StoreError) as error:
             reader.leases()
         assert str(error.value).endswith("(try again)") is advised
+
+
+@pytest.mark.parametrize("name", [5, None, b"db", ("db",), "\ud800", "db\udcff"])
+def test_what_no_lease_can_be_called_is_refused(
+    manager: Manager, reader: Reader, name: str
+) -> None:
+    overview = manager.overview()
+    for read in (
+        lambda: reader.get(name),
+        lambda: reader.waiting(name),
+        lambda: overview.lease(key(name)),
+        lambda: overview.waiting(key(name)),
+        lambda: overview.leases(name) if name is not None else reader.get(name),
+    ):
+        with pytest.raises(NotValid, match="cannot read "):
+            read()
+    if name is not None:
+        with pytest.raises(NotValid, match="cannot read "):
+            reader.history(name)
+
+
+def test_what_a_secretary_has_let_in_can_be_read(
+    open_manager: OpenManager, store: Store, clock: FakeClock
+) -> None:
+    class Anything(DefaultSecretary):
+        def check_lease(self, key: Key) -> None:
+            pass
+
+    name = "night ly\n"
+    with open_manager(
+        store=store, clock=clock, secretary_finder=FixedSecretaries({NS: Anything()})
+    ) as theirs:
+        theirs.claimer(NS).claim(name, "me", 60)
+        for reader in (theirs.reader(NS), open_manager(store=store, clock=clock).reader(NS)):
+            assert reader.get(name) is not None
+            assert reader.waiting(name) == []
 
 
 def test_nothing_is_read_from_a_stopped_manager(manager: Manager) -> None:

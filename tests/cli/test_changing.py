@@ -86,6 +86,9 @@ def test_doctor_says_what_to_do(nowhere: Command, tmp_path: Path) -> None:
     connect, schema = done.json
     assert (connect["mark"], schema["mark"]) == ("ok", "bad")
     assert "db init" in schema["advice"]
+    [prefix] = nowhere("doctor", "--json", "--table-prefix", "a b").json
+    assert "table_prefix='a b'" in prefix["finding"]
+    assert "URL" not in prefix["advice"]
 
 
 def test_bench_measures_and_leaves_no_lease_held(command: Command, manager: Manager) -> None:

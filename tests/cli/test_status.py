@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from cli.command import Command, Done, eventually
 
-from lease_actors import Manager, Reader
+from lease_actors import Key, Manager, Reader
+from lease_actors.secretaries import DefaultSecretary, FixedSecretaries
 
 ALL = {
     "ls": ("ls",),
@@ -102,6 +103,26 @@ def test_wrong_usage_is_2(command: Command) -> None:
     )
     done = dict(zip(wrong, command.all(*wrong), strict=True))
     assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}
+
+
+def test_a_name_that_cannot_be_is_2_for_who_looks_too(command: Command, manager: Manager) -> None:
+    reads = (("show",), ("waiting",), ("history",), ("watch",), ("revoke",))
+    wrong = [(*read, name) for read in reads for name in ("night ly", "", "x" * 256, "\udcff")]
+    wrong.append(("show", "x", "--namespace", "na me"))
+    done = dict(zip(wrong, command.all(*wrong), strict=True))
+    assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}
+
+
+def test_a_lease_that_is_there_is_shown_whatever_its_name(command: Command, url: str) -> None:
+    class Anything(DefaultSecretary):
+        def check_lease(self, key: Key) -> None:
+            pass
+
+    finder = FixedSecretaries({"default": Anything()})
+    with Manager.open(url, secretary_finder=finder) as theirs:
+        theirs.claimer("default").claim("night ly", "me", 60)
+    done = command.all(*((read, "night ly") for read in ("show", "waiting", "history")))
+    assert [d.status for d in done] == [0, 0, 0]
 
 
 def test_without_a_command_the_help_is_shown_as_it_is(command: Command) -> None:

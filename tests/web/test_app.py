@@ -12,7 +12,8 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 from werkzeug.wrappers import Response
 
-from lease_actors import LeaseLost, Manager, MemoryStore
+from lease_actors import Key, LeaseLost, Manager, MemoryStore
+from lease_actors.secretaries import DefaultSecretary, FixedSecretaries
 from lease_actors.testing.clock import FakeClock
 from lease_actors.web import LeasesApp
 
@@ -138,6 +139,21 @@ def test_a_body_that_says_nothing_is_400(writing: Client, body: bytes) -> None:
 
 def test_a_name_that_is_not_valid_is_400(writing: Client) -> None:
     assert post(writing, "pin", lease="with space", entity="me").status_code == 400
+    for path in ("/api/lease", "/api/history"):
+        assert writing.get(path, query_string=about("with space")).status_code == 400
+
+
+def test_a_lease_that_is_there_is_told_of_whatever_its_name(store: MemoryStore) -> None:
+    class Anything(DefaultSecretary):
+        def check_lease(self, key: Key) -> None:
+            pass
+
+    finder = FixedSecretaries({"ns": Anything()})
+    with managing(store, FakeClock(), secretary_finder=finder) as manager:
+        manager.claimer("ns").claim("with space", "me", 60)
+        client = Client(LeasesApp(manager))
+        for path in ("/api/lease", "/api/history"):
+            assert client.get(path, query_string=about("with space")).status_code == 200
 
 
 def test_a_short_token_is_refused(manager: Manager) -> None:
