@@ -38,6 +38,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PATIENCE = 5.0
 _LESS_PATIENCE = 1.0  # after a signal
 _UNITS = {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_MOST_DAYS = 36525
+"""A hundred years: neither a calendar nor a system's timers know much more."""
 
 
 class Seconds(click.ParamType):  # type: ignore[type-arg]  # at run time it takes none
@@ -59,7 +61,10 @@ class Seconds(click.ParamType):  # type: ignore[type-arg]  # at run time it take
         found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|h|d|)", value)
         if found is None:
             self.fail(f"{value!r} is not a time: write 30, 0.5, 90s, 5m, 2h or 1d", param, ctx)
-        return float(found[1]) * _UNITS[found[2]]
+        seconds = float(found[1]) * _UNITS[found[2]]
+        if seconds > _MOST_DAYS * 86400:
+            self.fail(f"{value!r} is too long a time: {_MOST_DAYS}d is the most", param, ctx)
+        return seconds
 
 
 SECONDS = Seconds()

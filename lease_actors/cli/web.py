@@ -38,11 +38,7 @@ def web(target: Target, host: str, port: int, token_file: Path | None) -> None:
         from lease_actors.web import LeasesApp
     except ModuleNotFoundError as error:
         raise click.UsageError("this command needs: pip install 'lease-actors[web]'") from error
-    token = (
-        token_file.read_text().strip() if token_file else os.environ.get("LEASE_ACTORS_WEB_TOKEN")
-    )
-    if token_file and not token:
-        raise click.UsageError(f"the token file {str(token_file)!r} is empty")
+    token = _read(token_file) if token_file else os.environ.get("LEASE_ACTORS_WEB_TOKEN")
     # A request that waits for a thread for a moment is no news to whoever reads our stderr.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     registry, stopped_by = CollectorRegistry(), list[int]()
@@ -65,6 +61,16 @@ def web(target: Target, host: str, port: int, token_file: Path | None) -> None:
         server.close()
     if stopped_by:
         terminate(stopped_by[0])
+
+
+def _read(token_file: Path) -> str:
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError:
+        raise click.UsageError(f"the token file {str(token_file)!r} is not text") from None
+    if not token:
+        raise click.UsageError(f"the token file {str(token_file)!r} is empty")
+    return token
 
 
 def _address(server: Any) -> str:

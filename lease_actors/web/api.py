@@ -117,7 +117,7 @@ def _body(request: Request) -> dict[str, Any]:
         raise BadRequest("the body is too long")
     try:
         body = json.loads(request.get_data())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadRequest("the body is not JSON") from None
     if not isinstance(body, dict):
         raise BadRequest("the body is not a JSON object")

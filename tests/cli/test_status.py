@@ -85,7 +85,8 @@ def test_no_database_named_is_usage() -> None:
     assert "LEASE_ACTORS_URL" in done.stderr
 
 
-def test_wrong_usage_is_2(command: Command) -> None:
+def test_wrong_usage_is_2(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "no text").write_bytes(b"\xff\xfe\xfd" * 9)
     wrong = (
         ("nonsense",),
         ("ls", "--nonsense"),
@@ -100,6 +101,11 @@ def test_wrong_usage_is_2(command: Command) -> None:
         ("top",),
         ("web", "--port", "70000"),
         ("web", "--port", "0", "--token-file", os.devnull),
+        ("web", "--port", "0", "--token-file", str(tmp_path / "no text")),
+        ("history", "--since", "1000000d"),
+        ("db", "history", "--keep", "100000000000d"),
+        ("watch", "--interval", "99999999999"),
+        ("claim", "x", "--holder", "me", "--wait", "9" * 400),
     )
     done = dict(zip(wrong, command.all(*wrong), strict=True))
     assert {arguments: d for arguments, d in done.items() if not d.is_one_line(2)} == {}

@@ -128,7 +128,11 @@ def test_who_has_the_token_revokes_and_pins(writing: Client, manager: Manager) -
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"no JSON", b"[]", b"{}", b'{"namespace": "ns", "lease": 1, "holder": "me"}']
+    "body",
+    [
+        *(b"", b"no JSON", b"[]", b"{}", b'{"namespace": "ns", "lease": 1, "holder": "me"}'),
+        pytest.param(b"[" * 60_000, id="too deep"),
+    ],
 )
 def test_a_body_that_says_nothing_is_400(writing: Client, body: bytes) -> None:
     headers = {"Authorization": f"Bearer {TOKEN}"}
