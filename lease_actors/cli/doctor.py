@@ -8,7 +8,7 @@ import click
 
 from lease_actors.cli.examination import Verdict, examine
 from lease_actors.cli.options import Target, as_json, on_store
-from lease_actors.cli.output import plain, print_json
+from lease_actors.cli.output import console, plain, print_json
 from lease_actors.cli.status import NO, STORE
 from lease_actors.clock import SystemClock
 
@@ -41,7 +41,9 @@ def doctor(target: Target, json_: bool) -> int:
 
 
 def _print(verdict: Verdict) -> None:
-    mark = click.style(f"{verdict.mark:<4}", fg=_COLOURS[verdict.mark])
+    mark = f"{verdict.mark:<4}"
+    if not console().no_color:
+        mark = click.style(mark, fg=_COLOURS[verdict.mark])
     click.echo(f"{mark}  {verdict.check:<12}  {plain(verdict.finding)}")
     if verdict.advice:
         click.echo(f"{'':20}{plain(verdict.advice)}")

@@ -57,8 +57,14 @@ def test_no_leases_is_said_on_stderr(command: Command, manager: Manager) -> None
 
 def test_colours_are_for_terminals_only(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "me", 60)
+    for look in ("ls", "doctor"):
+        assert b"\x1b[32m" in _on_a_terminal(command, look)
+        assert b"\x1b[3" not in _on_a_terminal(command, look, NO_COLOR="1")
+
+
+def _on_a_terminal(command: Command, *arguments: str, **environment: str) -> bytes:
     ours, theirs = pty.openpty()
-    running = command.start("ls", out=theirs)
+    running = command.start(*arguments, out=theirs, **environment)
     os.close(theirs)
     shown = b""
     while True:
@@ -71,7 +77,7 @@ def test_colours_are_for_terminals_only(command: Command, manager: Manager) -> N
         shown += data
     os.close(ours)
     assert running.done().status == 0
-    assert b"\x1b[32m" in shown
+    return shown
 
 
 def test_show_tells_of_holder_pins_and_queue(command: Command, manager: Manager) -> None:
