@@ -81,6 +81,8 @@ class LeasesApp:
     ) -> None:
         if token is not None and len(token) < 8:
             raise ValueError("a token of less than 8 characters is too easily guessed")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ValueError("a token that is not printable ASCII cannot be sent in a header")
         self._manager = manager
         self._registry = registry
         self._title = title

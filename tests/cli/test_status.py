@@ -86,6 +86,7 @@ def test_no_database_named_is_usage() -> None:
 
 
 def test_wrong_usage_is_2(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "no ASCII").write_text("ein offenes Geheimnis für alle", encoding="utf-8")
     (tmp_path / "no text").write_bytes(b"\xff\xfe\xfd" * 9)
     wrong = (
         ("nonsense",),
@@ -102,6 +103,7 @@ def test_wrong_usage_is_2(command: Command, tmp_path: Path) -> None:
         ("web", "--port", "70000"),
         ("web", "--port", "0", "--token-file", os.devnull),
         ("web", "--port", "0", "--token-file", str(tmp_path / "no text")),
+        ("web", "--port", "0", "--token-file", str(tmp_path / "no ASCII")),
         ("history", "--since", "1000000d"),
         ("db", "history", "--keep", "100000000000d"),
         ("watch", "--interval", "99999999999"),

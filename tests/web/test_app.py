@@ -160,6 +160,20 @@ def test_a_lease_that_is_there_is_told_of_whatever_its_name(store: MemoryStore) 
             assert client.get(path, query_string=about("with space")).status_code == 200
 
 
+@pytest.mark.parametrize("token", ["abc=defgh", "abcdefg==", 'a, b="c"', "ab cd ef"])
+def test_a_token_is_taken_as_it_is(manager: Manager, token: str) -> None:
+    manager.claimer("ns").claim("x", "me", 60)
+    client = Client(LeasesApp(manager, token=token))
+    assert post(client, "revoke", token + "=", holder="me").status_code == 401
+    assert post(client, "revoke", token, holder="me").status_code == 200
+
+
+def test_a_token_that_no_header_can_carry_is_refused(manager: Manager) -> None:
+    for token in ("offenes-Geheimnis-für-alle", "two\nlines-of-it"):
+        with pytest.raises(ValueError, match="header"):
+            LeasesApp(manager, token=token)
+
+
 def test_a_short_token_is_refused(manager: Manager) -> None:
     with pytest.raises(ValueError, match="guessed"):
         LeasesApp(manager, token="secret")
