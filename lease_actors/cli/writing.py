@@ -46,7 +46,7 @@ def claim(
     if json_:
         print_json(_as_dict(got))
     else:
-        time = left(timedelta(seconds=duration))
+        time = left(max(timedelta(seconds=duration), got.remaining()))  # it is never shortened
         click.echo(f"{plain(got.holder)} has {plain(lease)} under term {got.term} for {time}")
 
 

@@ -25,6 +25,11 @@ def test_claim_makes_the_tables_and_lasts_beyond_the_command(command: Command) -
     assert shown.json["holder"] == "me"
 
 
+def test_claim_says_for_how_long_it_is_had(command: Command) -> None:
+    for duration, said in (("1h", "for 1h00m\n"), ("1m", "for 59m"), ("2h", "for 2h00m\n")):
+        assert said in command("claim", "x", "--holder", "me", "--duration", duration).out
+
+
 def test_revoke_takes_it_from_whoever_has_it(command: Command, manager: Manager) -> None:
     manager.claimer("default").claim("x", "me", 60)
     manager.claimer("default").claim("y", "me", 60)
