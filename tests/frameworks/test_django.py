@@ -32,7 +32,7 @@ def ask(address):
 
 assert manager() is manager()
 ask("10.0.0.1")
-with manager().claimer("site").hold("rebuild", "10.0.0.2", 30):
+with manager().claimer("site").hold("rebuild", "10.0.0.1", 30):
     ask("10.0.0.1")
 ask("10.0.0.1")
 child = os.fork()

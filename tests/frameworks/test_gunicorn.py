@@ -10,10 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from support.managers import until
-from support.pages import command, write_files
+from support.pages import blocks, command, write_files
 from support.processes import free_port
 from support.programs import Program
 
@@ -92,3 +94,10 @@ def test_exactly_one_worker_leads_and_when_it_is_killed_another_does(server: Ser
         server.program.kill(signal.SIGTERM)
         assert server.program.status() == 0
         assert server.leader(manager) is None  # it has resigned
+
+
+def test_a_worker_that_could_not_import_the_application_ends_with_its_own_error_alone() -> None:
+    [hooks] = [block for block in blocks(PAGE, "python") if "def worker_exit" in block]
+    names: dict[str, Any] = {}
+    exec(hooks, names)
+    names["worker_exit"](SimpleNamespace(), SimpleNamespace())
