@@ -85,7 +85,7 @@ def test_no_database_named_is_usage() -> None:
     assert "LEASE_ACTORS_URL" in done.stderr
 
 
-def test_wrong_usage_is_2(command: Command, tmp_path: Path) -> None:
+def test_wrong_usage_is_2(command: Command, manager: Manager, tmp_path: Path) -> None:
     (tmp_path / "no ASCII").write_text("ein offenes Geheimnis für alle", encoding="utf-8")
     (tmp_path / "no text").write_bytes(b"\xff\xfe\xfd" * 9)
     wrong = (
