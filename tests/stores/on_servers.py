@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
 
 from lease_actors.clock import Clock
-from lease_actors.stores import SqlStore, Store
+from lease_actors.core.model import Instant, Key, LeaseState, Need
+from lease_actors.stores import Changes, SqlStore, Store
+from lease_actors.testing.cases.prunings import prune_once
+from lease_actors.testing.cases.starts import KEY, Start
+from lease_actors.testing.clock import FakeClock
 from lease_actors.testing.conformance import StoreConformance
 
 
@@ -23,6 +27,30 @@ class ByUrl(StoreConformance):
 
     def make_store(self, clock: Clock) -> Store:
         return SqlStore(self.url, create_schema=True, table_prefix=self.prefix)
+
+    def test_a_new_row_starts_above_what_is_forgotten_while_it_is_made(
+        self, store: Store, clock: FakeClock
+    ) -> None:
+        """Another process makes the same row, uses it, and prunes it: all that between what this
+        one has read and what it writes."""
+        elsewhere = self.make_store(clock)
+        elsewhere.open(clock)
+        other, given = Start(elsewhere), list[int]()
+
+        def claim_between(states: Mapping[Key, LeaseState], now: Instant) -> Changes:
+            if not given:
+                for _ in range(3):
+                    tenure = other.claim()
+                    given.append(tenure.term)
+                    other.release(tenure)
+                prune_once(elsewhere)
+            return Changes([LeaseState(KEY, states[KEY].term + 1)])
+
+        start = Start(store)
+        start.run_whole({KEY: Need()}, claim_between)
+        assert given == [1, 2, 3]
+        assert start.look().term == 4
+        elsewhere.close()
 
 
 class OnAnEngine(StoreConformance):
