@@ -75,9 +75,14 @@ def test_statements_are_prepared_only_where_the_session_stays(
 
 
 @pytest.mark.parametrize("through", [False, True], ids=["directly", "through PgBouncer"])
-def test_every_batch_has_its_limits(
-    postgresql_url: sa.URL, pgbouncer: Callable[[sa.URL], sa.URL], through: bool
+def test_every_batch_has_its_limits_and_its_level_whatever_the_databases_own(
+    postgresql: Databases,
+    postgresql_url: sa.URL,
+    pgbouncer: Callable[[sa.URL], sa.URL],
+    through: bool,
 ) -> None:
+    for setting in ("default_transaction_isolation = 'repeatable read'", "lock_timeout = '9s'"):
+        postgresql.sql(f"ALTER DATABASE {postgresql_url.database} SET {setting}")
     store = SqlStore(pgbouncer(postgresql_url) if through else postgresql_url, create_schema=True)
     store.open(FakeClock())
     seen: list[Any] = []
