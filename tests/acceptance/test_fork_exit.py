@@ -8,6 +8,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 _FORK = """
 import os, sys, threading, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
@@ -53,6 +55,52 @@ assert os.waitstatus_to_exitcode(status) == 0, status
 manager.checker("ns").token("app", "parent").check()
 manager.revoker("ns").revoke("app", "parent")
 assert future.get(timeout=20).term == 2
+manager.kill()
+manager.wait(20)
+print("fine")
+"""
+
+_FORK_CONNECTED = """
+import gc, os, sys, warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+import sqlalchemy as sa
+from lease_actors import Manager, ManagerStopped
+url = sys.argv[1]
+name = sa.make_url(url).database
+if url.startswith("postgresql"):
+    elsewhere, text = "postgres", f"SELECT pid FROM pg_stat_activity WHERE datname = '{name}'"
+    least = 2  # the manager's, and that of the one who listens
+else:
+    elsewhere, text = "mysql", f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    least = 1
+engine = sa.create_engine(sa.make_url(url).set(database=elsewhere), poolclass=sa.NullPool)
+def connections():
+    with engine.connect() as connection:
+        return set(connection.exec_driver_sql(text).scalars())
+manager = Manager.open(url)
+claimer = manager.claimer("ns")
+claimer.claim("app", "parent", 3600)
+future = claimer.claim_future("app", "waiter", 60)
+while len(connections()) < least:
+    pass
+before = connections()
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        try:
+            claimer.claim("other", "child", 60)
+        except ManagerStopped:
+            del manager, claimer, future
+            gc.collect()
+            sys.exit(0)
+        os._exit(3)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+    manager.checker("ns").token("app", "parent").check()
+    assert before <= connections(), (before, connections())
+manager.revoker("ns").revoke("app", "parent")
+assert future.get(timeout=20).term == 2
+assert manager.report()["retries"] == 0
 manager.kill()
 manager.wait(20)
 print("fine")
@@ -167,6 +215,14 @@ def test_a_child_forked_in_the_midst_of_transactions_can_use_the_same_file(tmp_p
 
 def test_a_forked_child_has_an_empty_store_in_memory_whatever_the_parent_was_doing() -> None:
     assert _run(_FORK_IN_MEMORY) == "fine"
+
+
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_the_connections_of_the_parent_outlive_a_child_that_exits(
+    server: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(f"{server}_url").render_as_string(hide_password=False)
+    assert _run(_FORK_CONNECTED, url) == "fine"
 
 
 def test_a_forgotten_manager_lets_the_interpreter_exit_and_leaves_the_queue(
