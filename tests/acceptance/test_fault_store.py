@@ -172,7 +172,9 @@ def test_reading_from_a_silent_store_ends_in_time(store: FaultyStore, clock: Fak
         released.set()
 
 
-def test_an_operation_that_cannot_be_done_fails_alone(store: FaultyStore, clock: FakeClock) -> None:
+def test_an_operation_that_cannot_be_done_fails_alone_and_the_order_of_the_others_stays(
+    store: FaultyStore, clock: FakeClock
+) -> None:
     with Hang() as gate, managing(store, clock) as manager:
         claimer = manager.claimer("ns")
         store.then(gate)
@@ -180,12 +182,15 @@ def test_an_operation_that_cannot_be_done_fails_alone(store: FaultyStore, clock:
         assert gate.began.wait(PATIENCE)
         cause = ValueError("a poisoned row")
         store.always(poison("bad", cause))
-        rest = [claimer.claim_future(name, "me", 60, wait=0) for name in ("a", "bad", "b")]
+        asked = [("a", "me"), ("bad", "me"), ("b", "me"), ("a", "you")]
+        rest = [claimer.claim_future(name, holder, 60, wait=0) for name, holder in asked]
         claimer_done = manager.ask(_check_of("first"), block=False)
         gate.release()
         assert first.get(timeout=PATIENCE).term == 1
         assert rest[0].get(timeout=PATIENCE).term == 1
         assert rest[2].get(timeout=PATIENCE).term == 1
+        with pytest.raises(ClaimDenied):
+            rest[3].get(timeout=PATIENCE)
         with pytest.raises(StoreError, match="'bad' for holder 'me': the store failed") as caught:
             rest[1].get(timeout=PATIENCE)
         assert caught.value.__cause__ is cause

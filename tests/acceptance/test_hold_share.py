@@ -80,6 +80,35 @@ def test_an_instant_that_one_has_named_is_kept_to_when_the_last_ends(
     assert manager.reader(NS).leases() == {}
 
 
+@pytest.mark.parametrize("seconds", [(20, 10), (10, 20)])
+def test_of_two_instants_the_later_counts(
+    manager: Manager, clock: FakeClock, seconds: tuple[int, int]
+) -> None:
+    claimer = manager.claimer(NS)
+    now = datetime.fromtimestamp(clock.wall() / 1e6, timezone.utc)
+    with claimer.hold("app", "me", 30) as one, claimer.hold("app", "me", 30) as two:
+        for held, later in zip((one, two), seconds, strict=True):
+            held.release(at=now + timedelta(seconds=later))
+    clock.advance(19)
+    assert manager.reader(NS).leases() == {"app": "me"}
+    clock.advance(1)
+    assert manager.reader(NS).leases() == {}
+
+
+def test_each_is_told_that_the_tenure_is_endangered(clock: FakeClock) -> None:
+    store, stories = FaultyStore(), (Story(), Story())
+    with managing(store, clock) as manager:
+        claimer = manager.claimer(NS)
+        one, two = (claimer.hold("app", "me", 30, on_endangered=s.endangered) for s in stories)
+        with one, two as held:
+            store.always(raises(StoreError("disk full")))
+            clock.advance(20)
+            assert [story.of(1) for story in stories] == [["endangered"]] * 2
+            store.always(None)
+            advance_until(clock, lambda: held.remaining() > timedelta(seconds=20))
+        assert [story.told for story in stories] == [["endangered"]] * 2
+
+
 def test_the_longest_of_them_counts(manager: Manager, clock: FakeClock) -> None:
     claimer = manager.claimer(NS)
     with claimer.hold("app", "me", 30) as one, claimer.hold("app", "me", 300) as two:

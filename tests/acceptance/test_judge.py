@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from acceptance.support import NS, PATIENCE
+from acceptance.support import NS, PATIENCE, key
 from support.faults import FaultyStore, passing
-from support.managers import advance_until, blocked, managing
+from support.managers import advance_until, blocked, managing, until
 
 from lease_actors import ClaimDenied, LeaseTimeout, Manager, MemoryStore
 from lease_actors.stores import StorePassing
@@ -69,6 +69,32 @@ def test_who_was_silent_though_the_judge_could_reach_the_store_is_passed_over(
         court.offer(judge, waiter)
         clock.advance(WINDOW)
         assert judge.claimer(NS).claim("db", "app-2", LONG).holder == "app-2"
+
+
+def test_who_was_passed_over_shows_itself_though_another_holds_the_lease(
+    court: Court, waiter: Manager, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has heard nothing of its offer: it sees that it is taken for absent."""
+
+    def fail() -> None:
+        raise StorePassing("the connection was lost")
+
+    monkeypatch.setattr("lease_actors.actors.lookout._BESIDES", 0.01)
+    court.waiters.listen = lambda start, heard: None  # type: ignore[method-assign]
+    with managing(court.judges, clock) as judge:
+        judge.claimer(NS).claim("db", "app-0", LONG)
+        future = waiter.claimer(NS).claim_future("db", "app-1", LONG)
+        blocked(waiter, 1)
+        court.waiters.on_read = fail
+        judge.revoker(NS).revoke("db", "app-0")
+        clock.advance(WINDOW)
+        judge.claimer(NS).claim("db", "app-2", LONG)
+        [place] = court.shared.waiting(key("db"))
+        assert place.absent
+        court.waiters.on_read = lambda: None
+        until(lambda: not court.shared.waiting(key("db"))[0].absent, "a sign of life")
+        judge.revoker(NS).revoke("db", "app-2")
+        assert future.get(timeout=PATIENCE).term == 4
 
 
 def test_a_judge_that_has_just_started_grants_a_window(

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 from acceptance.conftest import OpenManager, Run
 from acceptance.support import NS, PATIENCE, WatchedStore, pass_time, settle
+from acceptance.test_names import Slow
 
 from lease_actors import Lease, Manager
+from lease_actors.secretaries import FixedSecretaries
 from lease_actors.testing import FakeClock
 
 ZERO = timedelta(0)
@@ -55,6 +57,18 @@ def test_it_is_counted_from_when_the_call_began(
         read = manager.reader(NS).get(lease.key.lease)
         assert read is not None
         assert seconds(read) == 10
+
+
+def test_what_a_secretary_takes_is_counted_too(
+    open_manager: OpenManager, clock: FakeClock, run: Run
+) -> None:
+    slow = Slow()
+    manager = open_manager(secretary_finder=FixedSecretaries({NS: slow}))
+    call = run(lambda: manager.claimer(NS).claim("db", "app-1", 10))
+    assert slow.come.wait(PATIENCE)
+    clock.advance(3)
+    slow.go.set()
+    assert seconds(call.outcome()) == 7
 
 
 def test_extension_is_counted_from_when_it_was_asked_for(
