@@ -28,6 +28,13 @@ class Crew:
         self._all.append(process)
         return process
 
+    def check(self) -> None:
+        """``RuntimeError`` if any has ended: what the others do without it is not what was asked."""
+        ended = [process.exitcode for process in self._all if not process.is_alive()]
+        if ended:
+            codes = ", ".join(str(code) for code in sorted(set(ended), key=str))
+            raise RuntimeError(f"{len(ended)} of {len(self._all)} processes ended (with {codes})")
+
     def end(self) -> None:
         for process in self._all:
             # The fork server has reaped those that ended: their numbers may be others' by now.

@@ -48,6 +48,7 @@ def contention(place: Place) -> Found:
         before = list(score.turns)
         time.sleep(place.scale.contention_seconds)
         turns = [after - b for after, b in zip(score.turns, before, strict=True)]
+        crew.check()  # whoever has died had no turns any more: that is no unfairness
     return _fairness(turns, place.scale.contention_seconds, sum(score.overlaps))
 
 

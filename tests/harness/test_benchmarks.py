@@ -6,6 +6,7 @@ With no server and no peer installed: ourselves, and the same by hand on SQLite.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,10 +19,33 @@ PEERS = ("lease-actors-memory", "lease-actors-sqlite", "raw-sqlite3")
 WORK = ("pairs", "renewals", "checks", "queue", "take-over", "records")
 
 
-def python(*arguments: str) -> str:
+DYING = """
+class Grip:
+    def release(self):
+        pass
+
+class Client:
+    turns = 0
+    def claim(self, name, holder, *, block):
+        self.turns += 1
+        if self.turns > 5 and holder == "contender-1":
+            raise ConnectionError("the server closed the connection")
+        return Grip()
+
+def connect(url, duration):
+    return Client()
+"""
+
+
+def python(*arguments: str, **environment: str) -> str:
     """What such a run prints. From the top of the checkout, where `benchmarks` is."""
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=150
+        [sys.executable, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=150,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -55,6 +79,22 @@ def test_a_quick_run_measures_everybody_or_says_why_not(tmp_path: Path) -> None:
     before = results.stat().st_mtime_ns
     quick_run(results, "--resume")
     assert results.stat().st_mtime_ns == before, "all was done already"
+
+
+def test_a_contender_that_dies_is_a_failure_and_no_unfairness(tmp_path: Path) -> None:
+    (tmp_path / "dying.py").write_text(DYING, encoding="utf-8")
+    found = python(
+        "-c",
+        "from benchmarks.harness.cell import measure\n"
+        "from benchmarks.harness.peers import Peer\n"
+        "from benchmarks.workloads.base import QUICK, Place\n"
+        "from benchmarks.workloads.contention import CONTENTION\n"
+        "peer = Peer(name='x', title='x', group='peer', module='dying', durable='nothing')\n"
+        "place = Place(peer=peer, url='', server_pid=None, scale=QUICK, prefix='x')\n"
+        "print(measure(CONTENTION, place))\n",
+        PYTHONPATH=os.pathsep.join([str(tmp_path), *sys.path]),
+    )
+    assert found.strip() == "{'failed': 'RuntimeError: 1 of 4 processes ended (with 1)'}"
 
 
 def test_a_name_that_nobody_has_is_refused() -> None:
