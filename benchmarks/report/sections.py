@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from benchmarks.harness.results import Results
 from benchmarks.report import measured, once
+from benchmarks.report.about import ABOUT, PREFIX
 from benchmarks.report.format import table
 from benchmarks.report.read import not_done
 from benchmarks.report.targets import targets
@@ -36,6 +37,8 @@ def sections(results: Results) -> dict[str, str]:
     for workload in WORKLOADS:
         made = TABLES[workload.name](results)
         parts = [part for part in (made, _absent(results, workload.name)) if part]
+        if made and workload.name in ABOUT:
+            found[PREFIX + workload.name] = ABOUT[workload.name](results)
         found[workload.name] = "\n\n".join(parts) or NOTHING
     return found
 

@@ -116,8 +116,23 @@ def test_the_page_has_a_place_for_every_table() -> None:
         "from benchmarks.report.page import put\n"
         "from benchmarks.report.sections import TABLES\n"
         "page = PAGE.read_text(encoding='utf-8')\n"
-        "for name in ('machine', 'versions', 'targets', *TABLES):\n"
+        "from benchmarks.report.about import ABOUT, PREFIX\n"
+        "about = [PREFIX + name for name in ABOUT]\n"
+        "for name in ('machine', 'versions', 'targets', *TABLES, *about):\n"
         "    assert put(page, name, 'new') != page, name\n",
+    )
+
+
+def test_the_page_says_what_would_be_written_of_the_results_beside_it() -> None:
+    """Its plots apart: a row's figures, who did not take part and why, how often and for how long."""
+    python(
+        "-c",
+        "from benchmarks.harness.cli import PAGE, RESULTS\n"
+        "from benchmarks.harness.results import Results\n"
+        "from benchmarks.report.sections import sections\n"
+        "page = PAGE.read_text(encoding='utf-8')\n"
+        "for name, text in sections(Results.load(RESULTS)).items():\n"
+        "    assert f'\\n{text}\\n\\n<!-- end: {name} -->' in page, name\n",
     )
 
 
