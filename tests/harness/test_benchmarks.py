@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PEERS = ("lease-actors-memory", "lease-actors-sqlite", "raw-sqlite3")
 WORK = ("pairs", "renewals", "checks", "queue", "take-over", "records")
+MORE = ("one-core", "hand-over", "contention", "blocked", "kept")
+"""By one of them: it takes longer, or there is nothing that the others could do."""
 
 
 DYING = """
@@ -51,8 +54,10 @@ def python(*arguments: str, **environment: str) -> str:
     return done.stdout
 
 
-def quick_run(results: Path, *options: str) -> str:
-    names = ("--peers", ",".join(PEERS), "--only", ",".join(WORK))
+def quick_run(
+    results: Path, *options: str, peers: Sequence[str] = PEERS, work: Sequence[str] = WORK
+) -> str:
+    names = ("--peers", ",".join(peers), "--only", ",".join(work))
     return python("-m", "benchmarks", "--quick", *names, "--results", str(results), *options)
 
 
@@ -79,6 +84,32 @@ def test_a_quick_run_measures_everybody_or_says_why_not(tmp_path: Path) -> None:
     before = results.stat().st_mtime_ns
     quick_run(results, "--resume")
     assert results.stat().st_mtime_ns == before, "all was done already"
+
+
+@pytest.mark.timeout(180)
+def test_the_rest_of_the_work_runs(tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    printed = quick_run(
+        results, "--folder", str(tmp_path), peers=["lease-actors-sqlite"], work=MORE
+    )
+    found = {work: each for (work, _), each in found_in(results).items()}
+    assert set(found) == set(MORE)
+    assert found["one-core"]["8"]["per_second"] > 0
+    assert found["hand-over"]["p99_ms"] >= found["hand-over"]["p50_ms"] > 0
+    assert found["contention"]["least"] > 0
+    assert found["contention"]["overlaps"] == 0
+    assert found["blocked"]["100"]["threads"] < 10
+    assert (found["kept"]["leases"], found["kept"]["standing"]) == (100, 100)
+    for sentence in ("keeps it for 10 ms, releases, claims again, for 1 s", "watched for 1.5."):
+        assert sentence in printed
+
+
+def test_every_kind_of_work_is_run_by_one_of_these() -> None:
+    python(
+        "-c",
+        "from benchmarks.workloads.roster import WORKLOADS\n"
+        f"assert sorted(w.name for w in WORKLOADS) == {sorted(WORK + MORE)}\n",
+    )
 
 
 def test_a_contender_that_dies_is_a_failure_and_no_unfairness(tmp_path: Path) -> None:
