@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -11,8 +13,9 @@ from stores.schemas import PREFIX, SchemaCases, drop, snapshot
 from lease_actors import Manager
 from lease_actors.clock import SystemClock
 from lease_actors.errors import StoreError
-from lease_actors.stores import SqlStore
+from lease_actors.stores import SqlStore, StorePassing
 from lease_actors.stores.sql import admin
+from lease_actors.stores.sql.dialects import Dialect, MysqlDialect, PostgresqlDialect
 from lease_actors.testing.cases.starts import Start
 
 
@@ -43,11 +46,37 @@ class ServerCases(SchemaCases):
                 connection.execute(sa.schema.DropSchema(name, cascade=self.cascade))
                 connection.commit()
 
+    @pytest.mark.parametrize("way", range(3))
+    def test_tables_are_made_by_one_at_a_time_by_whatever_way_they_come(
+        self, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch, way: int
+    ) -> None:
+        monkeypatch.setattr(sys.modules[self.dialect.__module__], "_SCHEMA_TRIES", 1)
+        url, names = self.ways(engine.url)[way]
+        first, second = SqlStore(engine), SqlStore(url, reply_timeout=0.5, **names)
+        with first._connections.one() as connection:
+            first._dialect.begin_schema(connection)
+            with pytest.raises(StorePassing, match="somebody else is making the tables"):
+                second.administer(lambda c, dialect: dialect.begin_schema(c))
+            first._dialect.rollback(connection)
+        second.administer(begin_and_end)
+        second.close()
+        first.close()
+
     cascade = False
+    dialect: ClassVar[type[Dialect]]
+
+    def ways(self, url: sa.URL) -> list[tuple[sa.URL, dict[str, Any]]]:
+        """To the tables, or to others that cannot be made beside them."""
+        raise NotImplementedError
 
 
 class TestOnPostgresql(ServerCases):
     cascade = True
+    dialect = PostgresqlDialect
+
+    def ways(self, url: sa.URL) -> list[tuple[sa.URL, dict[str, Any]]]:
+        # Two prefixes may be about to make one schema.
+        return [(url, {}), (url, {"schema": "public"}), (url, {"table_prefix": "other_"})]
 
     @pytest.fixture
     def engine(self, postgresql_url: sa.URL) -> Iterator[sa.Engine]:
@@ -85,6 +114,15 @@ class TestOnPostgresql(ServerCases):
 class TestOnMariadb(ServerCases):
     transactional = False
     url = "mariadb_url"
+    dialect = MysqlDialect
+
+    def ways(self, url: sa.URL) -> list[tuple[sa.URL, dict[str, Any]]]:
+        assert url.database is not None
+        return [
+            (url.set(host="localhost"), {}),
+            (url.set(drivername=url.drivername.replace("mariadb", "mysql")), {}),
+            (url.set(database="mysql"), {"schema": url.database}),
+        ]
 
     @pytest.fixture
     def engine(self, request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
@@ -96,6 +134,12 @@ class TestOnMariadb(ServerCases):
 
 class TestOnMysql(TestOnMariadb):
     url = "mysql_url"
+
+
+def begin_and_end(connection: sa.Connection, dialect: Dialect) -> None:
+    """The transaction in which tables are made, without any."""
+    dialect.begin_schema(connection)
+    dialect.rollback(connection)
 
 
 def run_script(engine: sa.Engine, script: str) -> None:

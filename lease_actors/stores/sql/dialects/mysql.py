@@ -144,8 +144,7 @@ class MysqlDialect(ServerDialect):
 
     def begin_schema(self, connection: sa.Connection) -> None:
         """DDL commits by itself here: the lock is the session's, and given up at the end."""
-        name = f"{self.place}.{self.tables.metadata.schema}.{self.tables.leases.name}"
-        lock = "lease_" + hashlib.sha256(name.encode()).hexdigest()[:32]
+        lock = self._schema_lock(connection)
         ask = f"SELECT GET_LOCK('{lock}', {max(0.5, self.options.reply_timeout / 2)})"
         for _ in range(_SCHEMA_TRIES):
             if connection.exec_driver_sql(ask).scalar() == 1:
@@ -153,6 +152,15 @@ class MysqlDialect(ServerDialect):
                 self._allow_time(connection, 0)
                 return
         raise StorePassing(f"{self.place}: somebody else is making the tables")
+
+    def _schema_lock(self, connection: sa.Connection) -> str:
+        """The same for these tables whatever address leads to them: locks are the server's. In lower
+        case, as some servers take a name in any; and hashed, as a lock's may be 64 characters."""
+        database = self.tables.metadata.schema
+        if database is None:
+            database = connection.exec_driver_sql("SELECT DATABASE()").scalar()
+        name = f"{database}.{self.tables.leases.name}".lower()
+        return "lease_" + hashlib.sha256(name.encode()).hexdigest()[:32]
 
     def opening(self, connection: sa.Connection) -> list[Call]:
         if self._pymysql is not None:

@@ -24,6 +24,8 @@ from lease_actors.stores.sql.dialects.server import ServerDialect, message
 __all__ = ["PostgresqlDialect"]
 
 _SCHEMA_TRIES = 12
+_SCHEMA_LOCK = int.from_bytes(b"leases")
+"""An advisory lock's name is a number, and is of one database."""
 _FOR_TABLES = 600.0
 """Seconds that a statement may take which makes or changes tables."""
 _TAKEN = "23505"
@@ -115,13 +117,11 @@ class PostgresqlDialect(ServerDialect):
         self.together(connection, self.opening(connection))
 
     def begin_schema(self, connection: sa.Connection) -> None:
-        """Two CREATE TABLE IF NOT EXISTS at once fail: hence one lock for all who make tables."""
+        """Two CREATE TABLE IF NOT EXISTS at once fail, and two CREATE SCHEMA: hence one lock for all
+        who make tables in this database, whatever they call them."""
         if not connection.in_transaction():
             connection.begin()
         patience = round(self.options.reply_timeout * 500)
-        lock = int.from_bytes(
-            hashlib.sha256(self._channel.encode()).digest()[:8], "big", signed=True
-        )
         still = patience * _SCHEMA_TRIES // 2  # half as long as the others wait for it
         for _ in range(_SCHEMA_TRIES):
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -129,7 +129,7 @@ class PostgresqlDialect(ServerDialect):
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience}")
             connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             try:
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_SCHEMA_LOCK})")
                 self._be_patient(connection, _FOR_TABLES)
                 return
             except sa.exc.DBAPIError as error:
