@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from lease_actors.errors import StoreError
 from lease_actors.manager import Manager
 from lease_actors.stores import Batch, Changes, SqlStore, StorePassing
 from lease_actors.stores.sql.rows import digest
+from lease_actors.testing.cases.histories import end, history, leases, past
 from lease_actors.testing.cases.starts import DURATION, KEY, Start, named
 from lease_actors.testing.cases.threads import together
 
@@ -139,6 +141,30 @@ def hold_commit(store: SqlStore, inside: threading.Event, go: threading.Event) -
         finish(connection, [])
 
     dialect.finish = held  # type: ignore[method-assign]
+
+
+def test_a_record_whose_commit_came_late_is_not_pruned_with_an_older_one(
+    store: SqlStore, url: sa.URL
+) -> None:
+    store.set_history(10**12)
+    other = opened(url)
+    inside, go = threading.Event(), threading.Event()
+    hold_commit(other, inside, go)
+    ending = Calling(end, Start(other), past("young", store.now()))
+    assert inside.wait(20)
+    end(Start(store), past("old", 1))  # its id is the higher one, and is seen first
+    oldest = store._history._oldest
+
+    def rows(*arguments: Any) -> list[tuple[Any, ...]]:
+        found = oldest.rows(*arguments)
+        go.set()
+        ending.outcome()
+        return found
+
+    store._history._oldest = SimpleNamespace(rows=rows)  # type: ignore[assignment]
+    store.prune(10**12)
+    assert leases(history(store)) == ["young"]
+    other.close()
 
 
 class TestGuarded:

@@ -57,7 +57,13 @@ class History:
             ),
             "limit",
         )
-        self._drop = compile(lambda: history.delete().where(history.c.id <= arg("id")), "id")
+        # Ids are given before commits: one that is as low may be younger than what was looked at.
+        self._drop = compile(
+            lambda: history.delete().where(
+                history.c.id <= arg("id"), history.c.ended_at <= arg("before")
+            ),
+            *("id", "before"),
+        )
         bounds, leases = ("since", "until", "limit"), tables.leases
         recorded, unrecorded = _recorded(history), _unrecorded(leases)
         scope = ("scope", "namespace", "model")
@@ -127,7 +133,7 @@ class History:
         rows = self._oldest.rows(connection, limit)
         young = next((i for i, row in enumerate(rows) if row[1] > before), len(rows))
         if young:
-            self._drop.count(connection, rows[young - 1][0])
+            self._drop.count(connection, rows[young - 1][0], before)
         return young == limit
 
     # -- reading -------------------------------------------------------------------------
