@@ -94,6 +94,17 @@ class TestLockedRow:
         start.run(dict.fromkeys((stuck, free, new), Need()), unchanged)
         assert set(start.seen) == {stuck, free, new}
 
+    def test_it_is_left_out_where_nobody_waits_at_all(
+        self, url: sa.URL, other: sa.Connection
+    ) -> None:
+        store = opened(url, lock_timeout=0)
+        start = Start(store)
+        start.claim(named("stuck"))
+        lock(other, "stuck")
+        start.run(dict.fromkeys((named("stuck"), named("free")), Need()), unchanged)
+        assert set(start.seen) == {named("free")}
+        store.close()
+
     def test_it_delays_its_own_lease_alone(self, url: sa.URL, other: sa.Connection) -> None:
         with Manager.open(url.render_as_string(hide_password=False)) as manager:
             claimer = manager.claimer("ns", "model")

@@ -121,7 +121,7 @@ class PostgresqlDialect(ServerDialect):
         who make tables in this database, whatever they call them."""
         if not connection.in_transaction():
             connection.begin()
-        patience = round(self.options.reply_timeout * 500)
+        patience = max(500, round(self.options.reply_timeout * 500))
         still = patience * _SCHEMA_TRIES // 2  # half as long as the others wait for it
         for _ in range(_SCHEMA_TRIES):
             connection.exec_driver_sql("BEGIN ISOLATION LEVEL READ COMMITTED")
@@ -231,7 +231,7 @@ def _settings(options: Options) -> dict[str, int | str]:
     """What a transaction may take, in milliseconds: for a lock, for a statement, standing still.
     And how it finds its rows: by their keys, whatever the server believes about the tables."""
     return {
-        "lock_timeout": round(options.lock_timeout * 1000),
+        "lock_timeout": max(1, round(options.lock_timeout * 1000)),  # 0 would be without limit
         "statement_timeout": 5000,
         "idle_in_transaction_session_timeout": 2000,
         # It does not know how many rows a batch is, nor, in a new table, how many there are, and
