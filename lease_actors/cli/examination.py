@@ -65,7 +65,8 @@ def _with_store(store: SqlStore, clock: Clock) -> Iterator[Verdict]:
 
 def _connect(store: SqlStore, clock: Clock) -> Verdict:
     file = store.engine.url.database or ""
-    if store.engine.dialect.name == "sqlite" and not os.path.exists(file):
+    plain = store.engine.dialect.name == "sqlite" and not file.startswith("file:")
+    if plain and not os.path.exists(file):
         return Verdict(
             "connect",
             "bad",

@@ -96,6 +96,13 @@ def test_doctor_says_what_to_do(nowhere: Command, tmp_path: Path) -> None:
     assert "URL" not in prefix["advice"]
 
 
+def test_doctor_takes_an_sqlite_uri(nowhere: Command, tmp_path: Path) -> None:
+    with Manager.open(f"sqlite:///{tmp_path / 'leases.db'}"):
+        pass
+    done = nowhere.on(f"sqlite:///file:{tmp_path / 'leases.db'}?uri=true")("doctor", "--json")
+    assert (done.status, len(done.json)) == (0, 6)
+
+
 def test_bench_measures_and_leaves_no_lease_held(command: Command, manager: Manager) -> None:
     done = command("bench", "--threads", "1,3", "--seconds", "0.3", "--json")
     assert (done.status, done.err) == (0, "")

@@ -49,8 +49,9 @@ def closed_port() -> int:
         "nosuchdatabase://host/name",
         "sqlite:////no/such/directory/leases.db",
         f"postgresql+psycopg://nobody@127.0.0.1:{closed_port()}/none?connect_timeout=5",
+        "mariadb://nobody@127.0.0.1/none?nonsense=1",
     ],
-    ids=["no URL", "unknown database", "no directory", "dead server"],
+    ids=["no URL", "unknown database", "no directory", "dead server", "unknown option"],
 )
 def test_a_database_that_is_not_there_is_70(nowhere: Command, url: str) -> None:
     done = dict(zip(ALL, nowhere.on(url).all(*ALL.values()), strict=True))

@@ -147,6 +147,24 @@ def test_only_a_migration_needs_alembic(path: Path) -> None:
     assert "pip install 'lease-actors[migrations]'" in second
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:geheim@127.0.0.1:1/d",
+        "postgresql://u:geheim@a..b/d",
+        "mysql://u:geheim@127.0.0.1:1/d",
+        "mysql://u:geheim@a..b/d",
+        "mysql://u:geheim@127.0.0.1:1/d?nonsense=1",
+        "mysql://u:geheim@127.0.0.1:1/d?ssl_ca=/no/such/file",
+    ],
+)
+def test_what_cannot_be_connected_to_fails_in_one_way(url: str) -> None:
+    for asks in (admin.init, admin.upgrade, admin.check, Manager.open):
+        with pytest.raises(StoreError, match=r"(postgresql|mysql) database '.*': .") as caught:
+            asks(url)
+        assert "geheim" not in str(caught.value)
+
+
 @pytest.mark.parametrize("name", ["postgresql", "mysql", "mariadb", "sqlite"])
 @pytest.mark.parametrize("schema", [None, "Some Schema"])
 def test_a_script_can_be_had_for_every_database(name: str, schema: str | None) -> None:

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 import pytest
 import sqlalchemy as sa
 from stores.schemas import PREFIX, SchemaCases, drop, snapshot
+from support.servers import Databases
 
 from lease_actors import Manager
 from lease_actors.clock import SystemClock
-from lease_actors.errors import StoreError
+from lease_actors.errors import NotValid, StoreError
 from lease_actors.stores import SqlStore, StorePassing
 from lease_actors.stores.sql import admin
 from lease_actors.stores.sql.dialects import Dialect, MysqlDialect, PostgresqlDialect
@@ -131,9 +132,28 @@ class TestOnMariadb(ServerCases):
         assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         engine.dispose()
 
+    def test_a_url_that_names_no_database_is_refused(
+        self, engine: sa.Engine, request: pytest.FixtureRequest
+    ) -> None:
+        server: Databases = request.getfixturevalue(self.url.removesuffix("_url"))
+        nowhere = sa.create_engine(server.url)
+        for given in (nowhere, nowhere.url, nowhere.url.render_as_string(hide_password=False)):
+            for asks in (admin.init, admin.check, Manager.open):
+                with pytest.raises(NotValid, match=r"names no database .* or give schema"):
+                    asks(given)
+        name = engine.url.database
+        assert admin.init(nowhere, schema=name) == admin.check(engine)
+        nowhere.dispose()
+
 
 class TestOnMysql(TestOnMariadb):
     url = "mysql_url"
+
+    def test_a_scheme_that_is_another_servers_is_refused(self, engine: sa.Engine) -> None:
+        url = engine.url.set(drivername=engine.url.drivername.replace("mysql+", "mariadb+"))
+        for asks in (admin.init, admin.check, Manager.open):
+            with pytest.raises(StoreError, match=r"cannot connect to .* not a MariaDB"):
+                asks(url)
 
 
 def begin_and_end(connection: sa.Connection, dialect: Dialect) -> None:

@@ -236,6 +236,10 @@ class TestOpening:
         with pytest.raises(NotValid, match="int"):
             SqlStore(7)  # type: ignore[arg-type]
 
+    def test_an_option_of_the_wrong_kind_is_refused(self) -> None:
+        with pytest.raises(NotValid, match=r"cannot open .*'leases.db'.* refuses .* options"):
+            SqlStore("sqlite:///leases.db?timeout=abc")
+
     def test_an_unknown_setting_is_refused(self, path: Path) -> None:
         with pytest.raises(NotValid, match="synchronous"):
             SqlStore(f"sqlite:///{path}", synchronous="FULL; DROP TABLE x")

@@ -70,14 +70,15 @@ def _parse(given: str | sa.URL) -> sa.URL:
 
 def make_engine(url: sa.URL, dialect: type[Dialect], options: Options) -> sa.Engine:
     """An engine of the store's own; ``NotValid`` if its driver is missing."""
+    settings = dialect.engine_options(options)
     try:
-        engine = sa.create_engine(url, **dialect.engine_options(options))
+        engine = sa.create_engine(url, **settings)
     except ModuleNotFoundError as error:
         raise NotValid(
             f"cannot open {describe(url)}: the driver {error.name!r} is not installed;"
             f" {_instead(url)}"
         ) from error
-    except (exc.ArgumentError, TypeError) as error:
+    except (exc.ArgumentError, TypeError, ValueError) as error:
         raise NotValid(
             f"cannot open {describe(url)}: SQLAlchemy refuses the URL's driver or options"
         ) from error

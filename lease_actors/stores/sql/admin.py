@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import sqlalchemy as sa
 
+from lease_actors.errors import StoreError
+from lease_actors.stores.base import StorePassing
 from lease_actors.stores.sql.ddl import ddl
 from lease_actors.stores.sql.dialects import Dialect
 from lease_actors.stores.sql.schema import (
@@ -85,5 +87,7 @@ def check(
 def _on(store: SqlStore, work: Callable[[sa.Connection, Dialect], T], *, create: bool = False) -> T:
     try:
         return store.administer(work, create=create)
+    except StorePassing as error:  # nobody tries again here
+        raise StoreError(str(error)) from error
     finally:
         store.close()

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Key, LeaseState, Micros, PastTenure, Waiter
 from lease_actors.durations import Duration, as_timedelta
-from lease_actors.errors import NotValid
-from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek
+from lease_actors.errors import LeaseError, NotValid, StoreError
+from lease_actors.stores.base import Batch, Heard, HistoryQuery, Listener, Peek, StorePassing
 from lease_actors.stores.sql.address import describe, make_engine, resolve
 from lease_actors.stores.sql.batches import Batches
 from lease_actors.stores.sql.connections import Connections
@@ -130,8 +130,14 @@ class SqlStore:
 
     def _prepare(self, *, create: bool) -> None:
         self._connections.let_go()  # it may lead to a file that is not there any more
-        with self._dialect.translating():
-            self._dialect.prepare(create=create)
+        try:
+            with self._dialect.translating():
+                self._dialect.prepare(create=create)
+        except (LeaseError, StorePassing):
+            raise
+        except Exception as error:  # an option that the driver does not know, a file that it misses
+            what = str(error) or type(error).__name__
+            raise StoreError(f"cannot connect to {self._dialect.place}: {what}") from error
 
     def close(self) -> None:
         """Close the connections, if the engine is the store's own. Using it makes new ones."""

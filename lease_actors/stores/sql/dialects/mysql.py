@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from lease_actors.errors import StoreError
+from lease_actors.errors import NotValid, StoreError
 from lease_actors.stores.base import StorePassing
 from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.dialects.base import Options
@@ -119,6 +119,15 @@ class MysqlDialect(ServerDialect):
                 limits = _limits(connection, options)
                 limits.pop("wait_timeout", None)  # MySQL's goes around each transaction
                 cursor.execute(f"SET SESSION {_assignments(limits)}")
+
+    def prepare(self, *, create: bool) -> None:
+        super().prepare(create=create)
+        # As the server says: the driver may know of one that the URL does not name.
+        if self.engine.dialect.default_schema_name is None and self.tables.metadata.schema is None:
+            raise NotValid(
+                f"cannot keep leases in {self.place}, which names no database of that server: write"
+                " it behind the host's name, as in mariadb://user@host/database, or give schema"
+            )
 
     def clock_expression(self) -> sa.ColumnElement[int]:
         # In UTC, as in local time one hour of the year comes twice.

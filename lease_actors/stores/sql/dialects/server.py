@@ -41,6 +41,7 @@ class ServerDialect(Dialect):
 
     def prepare(self, *, create: bool) -> None:
         """The database itself is there, or connecting to it says what is wrong."""
+        self.engine.connect().close()
 
     def open_clock(self, connection: sa.Connection, clock: Clock) -> None:
         """The server has the only clock."""
