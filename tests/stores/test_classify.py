@@ -108,6 +108,13 @@ def test_asyncio_drivers_are_refused(url: str) -> None:
         SqlStore(url)
 
 
+@pytest.mark.parametrize("url", ["sqlite:///leases.db", "postgresql+psycopg://h/d"])
+def test_an_engine_whose_threads_share_one_connection_is_refused(url: str) -> None:
+    engine = sa.create_engine(url, poolclass=sa.StaticPool)
+    with pytest.raises(NotValid, match=r"StaticPool .* all threads .* QueuePool"):
+        SqlStore(engine)
+
+
 def test_without_a_driver_it_is_the_one_of_the_extra() -> None:
     for url, driver in (("postgresql://h/d", "psycopg"), ("mariadb://h/d", "pymysql")):
         assert SqlStore(url).engine.dialect.driver == driver

@@ -50,6 +50,11 @@ def resolve(given: str | sa.URL | sa.Engine) -> tuple[sa.URL, type[Dialect]]:
         )
     url = dialect.complete(url)
     dialect.check_url(url)
+    if isinstance(given, sa.Engine) and isinstance(given.pool, sa.StaticPool):
+        raise NotValid(
+            f"cannot keep leases in {describe(url)} through an engine whose StaticPool gives one"
+            " connection to all threads at once: make it with another pool, QueuePool for instance"
+        )
     return url, dialect
 
 
