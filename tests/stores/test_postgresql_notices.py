@@ -82,6 +82,18 @@ def test_others_hear_and_oneself_does_not(store: SqlStore, listen: Listen) -> No
     assert third.wait(2) == [[Notice(KEY), Notice(named("x"))], [Notice(named("y"))]]
 
 
+def test_those_hear_each_other_who_name_the_schema_in_different_ways(
+    postgresql_url: sa.URL, store: SqlStore, listen: Listen
+) -> None:
+    named_it = SqlStore(postgresql_url, schema="public")
+    named_it.open(FakeClock())
+    ear = Ear()
+    listen("a" * 32, ear)
+    say(Start(named_it), Notice(KEY))
+    assert ear.wait(1) == [[Notice(KEY)]]
+    named_it.close()
+
+
 def test_an_offer_is_heard_by_its_own_start_alone(store: SqlStore, listen: Listen) -> None:
     teller, ears = Start(store), [Ear(), Ear()]
     starts = ["a" * 32, "b" * 32]

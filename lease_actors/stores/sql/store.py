@@ -119,6 +119,7 @@ class SqlStore:
                     create_schema(connection, self._dialect)
                 check_schema(connection, self._dialect)
                 self._identity = identity_of(connection, self._dialect)
+                self._dialect.recognise(self._identity)
                 self._dialect.open_clock(connection, clock)
             self._opened = True
 

@@ -152,6 +152,9 @@ class Dialect(ABC):
 
     # -- telling others ------------------------------------------------------------------
 
+    def recognise(self, identity: tuple[Any, ...]) -> None:  # noqa: B027
+        """The tables that were opened are those of that identity."""
+
     def version(self) -> int | None:
         """A number that differs whenever another connection has committed since; None: no cheap
         one is to be had."""

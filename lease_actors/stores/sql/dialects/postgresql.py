@@ -78,8 +78,7 @@ class PostgresqlDialect(ServerDialect):
         settings = _settings(self.options).items()
         local = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings)
         self._set = Call(f"SELECT {local}")
-        where = f"{self.tables.metadata.schema or ''}.{self.tables.leases.name}"
-        self._channel = "lease_" + hashlib.sha256(where.encode()).hexdigest()[:16]
+        self._channel = ""
 
     @classmethod
     def engine_options(cls, options: Options) -> Mapping[str, Any]:
@@ -170,6 +169,11 @@ class PostgresqlDialect(ServerDialect):
             driver.patience = seconds
 
     # -- telling others ------------------------------------------------------------------
+
+    def recognise(self, identity: tuple[Any, ...]) -> None:
+        # Not by the schema: a manager may name the one that another leaves to its connection.
+        tables = f"{identity}.{self.tables.leases.name}"
+        self._channel = "lease_" + hashlib.sha256(tables.encode()).hexdigest()[:16]
 
     def notify(self, start: str, notices: Sequence[Notice]) -> list[Call]:
         return notify(self._channel, start, notices)
