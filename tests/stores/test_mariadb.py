@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 from stores.on_servers import ByUrl, OnAnEngine
 
+from lease_actors.core.model import Key
 from lease_actors.stores import SqlStore
 from lease_actors.testing.cases.starts import Start
 from lease_actors.testing.clock import FakeClock
@@ -43,3 +44,17 @@ def test_every_batch_has_its_limits_and_no_session_keeps_those_of_a_user(
         assert connection.exec_driver_sql(f"SELECT {names}").one() == (50, 0, 0)
     store.close()
     engine.dispose()
+
+
+def test_settings_under_which_no_table_could_be_made_are_others_alone(mariadb_url: sa.URL) -> None:
+    theirs = "SET SESSION sql_safe_updates = 1, sql_mode = 'ANSI_QUOTES,EMPTY_STRING_IS_NULL'"
+    url = mariadb_url.update_query_dict({"init_command": theirs})
+    store = SqlStore(url, create_schema=True)
+    store.open(FakeClock())
+    key = Key("ns", "", "lease")
+    assert Start(store).claim(key).term == 1
+    store.prune(0)
+    assert store.get(key)[0].term == 1
+    with store._connections.one() as connection:
+        assert "ANSI_QUOTES" in str(connection.exec_driver_sql("SELECT @@sql_mode").scalar())
+    store.close()

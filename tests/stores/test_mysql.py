@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from stores.on_servers import ByUrl, OnAnEngine
+from support.servers import Databases
 
 from lease_actors.stores import SqlStore
-from lease_actors.testing.cases.starts import Start
+from lease_actors.testing.cases.starts import KEY, Start
 from lease_actors.testing.clock import FakeClock
 
 
@@ -45,6 +46,27 @@ def test_every_batch_has_its_limits_and_they_are_lifted_however_it_ends(
     assert seen[1:] == [(1, 2), seen[0], seen[0]]
     store.close()
     engine.dispose()
+
+
+def test_no_transaction_is_left_open_where_the_server_commits_nothing_by_itself(
+    mysql: Databases, mysql_url: sa.URL
+) -> None:
+    store = SqlStore(mysql_url, create_schema=True)
+    mysql.sql("SET GLOBAL autocommit = 0")
+    try:
+        store.open(FakeClock())
+        store.get(KEY)
+    finally:
+        mysql.sql("SET GLOBAL autocommit = 1")
+    with store._connections.one() as connection:
+        ours = connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar()
+    engine = sa.create_engine(mysql_url)
+    with engine.connect() as connection:
+        text = "SELECT trx_mysql_thread_id FROM information_schema.innodb_trx"
+        standing = connection.exec_driver_sql(text).scalars().all()
+    engine.dispose()
+    store.close()
+    assert ours not in standing
 
 
 LIMITS = "SELECT @@innodb_lock_wait_timeout, @@wait_timeout"

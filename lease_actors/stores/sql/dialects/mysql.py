@@ -69,6 +69,14 @@ _BEGIN, _COMMIT = Call("START TRANSACTION"), Call("COMMIT")
 # the pool may.
 _HURRY = Call(f"SET SESSION wait_timeout = {_STILL_SECONDS}")
 _REST = Call("SET SESSION wait_timeout = DEFAULT")
+_WANTED = {
+    "autocommit": 1,  # PyMySQL believes that it is, and sets nothing where the server's is 0
+    "sql_safe_updates": 0,  # no statement of ours is one by mistake
+}
+# There '' would be NULL, in this very statement, too.
+_EMPTY_IS_NOT_NULL = (
+    "SET SESSION sql_mode = REPLACE(@@sql_mode, 'EMPTY_STRING_IS_NULL', 'STRICT_TRANS_TABLES')"
+)
 _KEPT, _LOCK = "lease_limits", "lease_lock"
 """What is to be put back, or given up, when the transaction ends."""
 
@@ -116,6 +124,9 @@ class MysqlDialect(ServerDialect):
         def set_up(connection: Any, record: Any) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                cursor.execute(f"SET SESSION {_assignments(_WANTED)}")
+                if _is_mariadb(connection):
+                    cursor.execute(_EMPTY_IS_NOT_NULL)
                 limits = _limits(connection, options)
                 limits.pop("wait_timeout", None)  # MySQL's goes around each transaction
                 cursor.execute(f"SET SESSION {_assignments(limits)}")
