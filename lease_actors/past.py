@@ -46,7 +46,8 @@ def query_of(
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise NotValid(f"{what}: limit={limit!r} is not a whole number from 1", key=key)
     bounds = (_instant_of(moment, what, key) for moment in (since, until))
-    return HistoryQuery(namespace, model_uuid, lease, limit, *bounds)
+    # No store has more, and not every database takes a greater number.
+    return HistoryQuery(namespace, model_uuid, lease, min(limit, 2**63 - 1), *bounds)
 
 
 def _instant_of(moment: Any, what: str, key: Key) -> int | None:

@@ -112,6 +112,7 @@ def test_bounds_are_instants_of_the_end(
     elsewhere = since.astimezone(timezone(timedelta(hours=-5)))
     assert reader.history(since=elsewhere, until=until) == all_of_them[2:4]
     assert reader.history(limit=2) == all_of_them[:2]
+    assert reader.history(limit=2**64) == all_of_them
     assert reader.history("db-2", since=since) == [all_of_them[2]]
 
 
