@@ -183,6 +183,16 @@ def test_a_file_with_our_tables_has_a_write_ahead_log_whoever_made_them(path: Pa
     store.close()
 
 
+@pytest.mark.parametrize("style", ["named", "numeric"])
+def test_an_engine_may_have_another_style_of_parameters(path: Path, style: Any) -> None:
+    engine = sa.create_engine(f"sqlite:///{path}", paramstyle=style)
+    store = SqlStore(engine, create_schema=True)
+    store.open(FakeClock())
+    assert Start(store).claim().term == 1
+    store.close()
+    engine.dispose()
+
+
 def test_two_prefixes_are_two_stores(path: Path) -> None:
     clock = FakeClock()
     for prefix in ("one_", "two_"):

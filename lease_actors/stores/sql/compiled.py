@@ -130,8 +130,9 @@ class Compiler:
     """Compiles for one engine, whatever style of parameters its driver has, to positional ones."""
 
     def __init__(self, dialect: sa.Dialect) -> None:
-        if not dialect.positional:
-            dialect = type(dialect)(paramstyle="format")  # type: ignore[call-arg]
+        style = "qmark" if dialect.name == "sqlite" else "format"
+        if dialect.paramstyle != style:
+            dialect = type(dialect)(paramstyle=style)  # type: ignore[call-arg]
         self._dialect = dialect
         self.name: str = dialect.name
         """Of the database, as SQLAlchemy calls it."""

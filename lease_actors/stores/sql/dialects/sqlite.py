@@ -119,11 +119,12 @@ class SqliteDialect(Dialect):
 
     def _find(self, connection: sa.Connection) -> None:
         rows = connection.exec_driver_sql("PRAGMA database_list").fetchall()
-        schema = self.tables.metadata.schema
-        if schema is not None and schema.lower() not in [str(row[1]).lower() for row in rows]:
+        schema, there = self.tables.metadata.schema, [str(row[1]) for row in rows]
+        if schema is not None and schema not in there:
             raise StoreError(
-                f"cannot open {self.place}: it has no schema {schema!r}, which on SQLite is"
-                " a database attached to the connection; leave it out to use the file itself"
+                f"cannot open {self.place}: it has no schema {schema!r}, only {', '.join(there)}:"
+                " on SQLite that is a database attached to the connection; leave it out to use the"
+                " file itself"
             )
         self._file = next(str(row[2] or "") for row in rows if row[1] == "main")
         if not self._file:
