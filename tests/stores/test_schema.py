@@ -66,10 +66,13 @@ class TestOnSqlite(SchemaCases):
         with pytest.raises(StoreError, match="no lease tables"):
             admin.check(engine)
 
-    def test_a_schema_that_the_database_does_not_have_is_refused(self, engine: sa.Engine) -> None:
+    @pytest.mark.parametrize("name", ["other", "MAIN"])
+    def test_a_schema_that_the_database_does_not_have_is_refused(
+        self, engine: sa.Engine, name: str
+    ) -> None:
         for create in (False, True):
-            store = SqlStore(engine, create_schema=create, schema="other")
-            with pytest.raises(StoreError, match=r"cannot open .* it has no schema 'other'"):
+            store = SqlStore(engine, create_schema=create, schema=name)
+            with pytest.raises(StoreError, match=f"cannot open .* no schema '{name}', only main:"):
                 store.open(SystemClock())
         assert sa.inspect(engine).get_table_names() == []
 
@@ -177,6 +180,12 @@ def test_a_script_can_be_had_for_every_database(name: str, schema: str | None) -
         f"{name}://user:secret@nowhere/db", table_prefix="my_", schema=schema
     )
     assert "secret" not in script
+
+
+@pytest.mark.parametrize("name", ["postgresql", "mysql", "mariadb"])
+def test_a_script_has_a_name_as_it_is(name: str) -> None:
+    script = admin.ddl(name, schema="100% %%s")
+    assert script.count("100% %%s") == script.count("100%") > 11
 
 
 @pytest.mark.parametrize(

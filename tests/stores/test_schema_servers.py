@@ -32,8 +32,9 @@ class ServerCases(SchemaCases):
             assert described == made.pop(name)
         assert made == {}
 
-    def test_it_can_be_in_a_schema_of_the_database(self, engine: sa.Engine) -> None:
-        name = f"{engine.url.database}_sub"
+    @pytest.mark.parametrize("suffix", ["sub", "100%sure%%s"])
+    def test_it_can_be_in_a_schema_of_the_database(self, engine: sa.Engine, suffix: str) -> None:
+        name = f"{engine.url.database}_{suffix}"
         try:
             assert admin.init(engine, schema=name) == admin.check(engine, schema=name)
             store = SqlStore(engine, schema=name)

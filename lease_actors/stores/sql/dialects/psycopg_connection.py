@@ -6,8 +6,10 @@ every statement. This is that, for a list of statements that are known beforehan
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Sequence
 from functools import lru_cache
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
@@ -198,7 +200,10 @@ def _dump(value: Any, encoding: str) -> bytes | None:
 
 @lru_cache(maxsize=1024)
 def _dollars(text: str) -> bytes:
-    """From ``%s`` to ``$1``, ``$2``, …"""
-    first, *others = text.split("%s")
-    numbered = "".join(f"${n}{part}" for n, part in enumerate(others, 1))
-    return (first + numbered).replace("%%", "%").encode()
+    """From ``%s`` to ``$1``, ``$2``, …, and from ``%%`` to ``%``: it may be in a schema's name."""
+    numbers = count(1)
+
+    def plain(found: re.Match[str]) -> str:
+        return "%" if found[0] == "%%" else f"${next(numbers)}"
+
+    return re.sub("%[%s]", plain, text).encode()
