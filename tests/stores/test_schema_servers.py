@@ -54,7 +54,7 @@ class ServerCases(SchemaCases):
     ) -> None:
         monkeypatch.setattr(sys.modules[self.dialect.__module__], "_SCHEMA_TRIES", 1)
         url, names = self.ways(engine.url)[way]
-        first, second = SqlStore(engine), SqlStore(url, reply_timeout=0.5, **names)
+        first, second = SqlStore(engine), SqlStore(url, reply_timeout=2, **names)
         with first._connections.one() as connection:
             first._dialect.begin_schema(connection)
             with pytest.raises(StorePassing, match="somebody else is making the tables"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from sqlalchemy import exc
 
 from lease_actors.clock import Clock
 from lease_actors.core.model import Instant, Notice
-from lease_actors.errors import NotValid, StoreError
+from lease_actors.errors import StoreError
 from lease_actors.stores.base import Heard, Listener, StorePassing
 from lease_actors.stores.sql.compiled import Call
 from lease_actors.stores.sql.tables import Tables
@@ -38,18 +37,6 @@ class Options:
     synchronous: str = "FULL"
     lock_timeout: float = 0.25
     reply_timeout: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("busy_timeout", "lock_timeout", "reply_timeout"):
-            value = getattr(self, name)
-            if not _is_seconds(value):
-                raise NotValid(f"{name}={value!r} is not a finite number of seconds from 0")
-
-
-def _is_seconds(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    return 0 <= value < math.inf
 
 
 class Dialect(ABC):
