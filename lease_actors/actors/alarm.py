@@ -91,10 +91,13 @@ class Alarm:
         with self._lock:
             self._forgotten += 1
             if self._forgotten > 64 and self._forgotten * 2 > len(self._heap):
+                # Whoever comes back in here meanwhile adds to the new one. A Ctrl-C loses none.
                 heap, self._heap, self._forgotten = self._heap, [], 0
-                # Whoever comes back in here meanwhile adds to the new one.
-                self._heap += [e for e in heap if e[2].callback is not None]
-                heapq.heapify(self._heap)
+                try:
+                    heap = [e for e in heap if e[2].callback is not None]
+                finally:
+                    self._heap += heap
+                    heapq.heapify(self._heap)
 
     def _run(self) -> None:
         while not self._closed:

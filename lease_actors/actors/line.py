@@ -12,11 +12,12 @@ from typing import Any
 
 from lease_actors.actors import retry
 from lease_actors.actors.answers import Answers
-from lease_actors.actors.aside import Aside, PutBack, locked, must_be_done
+from lease_actors.actors.aside import Aside, PutBack, locked
 from lease_actors.actors.attempts import AttemptEnded, AttemptOverdue, Attempts
 from lease_actors.actors.failures import start_unknown, store_failed, timed_out
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
+from lease_actors.actors.undone import Undone, must_be_done
 from lease_actors.actors.work import MOST, Decider, Work
 from lease_actors.clock import give_way
 from lease_actors.core.model import ClaimId
@@ -66,6 +67,7 @@ class Line:
         self._leaving = False
         self._attempts = Attempts(runtime, decider, tell)
         self._aside = Aside(runtime, tell)
+        self._undone = Undone(runtime, tell)
 
     @property
     def busy(self) -> bool:
@@ -118,6 +120,8 @@ class Line:
             op = reply.operation
             if isinstance(op, Release) and not self.answers.attributed.is_wanted(op):
                 continue
+            if isinstance(op, Claim) and self._undone:
+                replies += self._undone.before(op)
             self._name(reply)
             if not self._aside or not self._aside.join(reply):
                 replies.append(reply)
@@ -243,13 +247,11 @@ class Line:
 
     def _leave(self, reply: Reply[Any], error: BaseException) -> bool:
         """Its caller may infer nothing; False if it has none, and must be done."""
-        op = reply.operation
         if reply.blocked:  # it was asked again, and keeps its place
             self.answers.look_again(reply)
         elif reply.is_call or self._leaving:
             reply.fail(timed_out(reply, error))
-            if isinstance(op, Claim) and op.claim is not None:
-                self.post(Reply(Cancel(op.key, op.claim)))
+            self._cancel(reply)
         else:
             return False
         return True
@@ -290,26 +292,31 @@ class Line:
         for reply in self._put_off(work, error):
             reply.fail(store_failed(reply, error))
             self.answers.forget(reply)
-            op = reply.operation
-            if isinstance(op, Claim) and op.claim is not None and (reply.blocked or not work.void):
-                self.post(Reply(Cancel(op.key, op.claim)))  # it may be queued
+            if reply.value is None and (reply.blocked or work.may_be_applied):
+                self._cancel(reply)  # it may be queued; but what it was answered with is relied on
         self._between()
 
     def _put_off(self, work: Work, error: BaseException) -> list[Reply[Any]]:
-        """What must be done is tried again, for as long as the manager is there; returns the rest.
-
-        What is asked of the same leases comes after it, so it has failed as well.
-        """
+        """What must be done is tried again, as long as the manager is there; returns the rest, and
+        the claims that must not overtake it."""
         errands = [r for r in work.replies if must_be_done(r) and not self._leaving]
         if not errands:
             return list(work.replies)
-        for errand in errands:
-            self._aside.keep(work.number, errand, error)
-        keys = {errand.key for errand in errands}
-        behind = [r for r in self._pending if r.is_call and r.key in keys]
+        self._undone.keep(work.number, errands, error)
+        behind = [reply for reply in self._pending if self._undone.holds_back(reply)]
         for reply in behind:
             self._pending.remove(reply)
-        return [r for r in work.replies if r not in errands] + behind
+        return [r for r in work.replies if not must_be_done(r)] + behind
+
+    def try_undone(self) -> None:
+        """The pause is over."""
+        self._pending.extendleft(reversed(self._undone.pause_over()))
+
+    def _cancel(self, reply: Reply[Any]) -> None:
+        """A claim that may be queued leaves the queue."""
+        op = reply.operation
+        if isinstance(op, Claim) and op.claim is not None:
+            self.post(Reply(Cancel(op.key, op.claim)))
 
     def unreached(self) -> None:
         """The store could not be reached by somebody else: nobody's silence is judged by that."""
@@ -326,7 +333,7 @@ class Line:
     def leave(self) -> None:
         """The manager stops: what fails now is not tried for ever."""
         self._leaving = True
-        self._pending.extendleft(reversed(self._aside.take_all()))
+        self._pending.extendleft(reversed(self._undone.take()))
 
     def close(self) -> None:
         """Nothing is applied any more, and the store is closed."""

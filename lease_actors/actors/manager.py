@@ -20,6 +20,7 @@ from lease_actors.actors.line import Line, TryAgain
 from lease_actors.actors.lookout import Called, Lookout, Seen, Unseen
 from lease_actors.actors.reply import Reply
 from lease_actors.actors.runtime import Runtime
+from lease_actors.actors.undone import TryUndone
 from lease_actors.actors.work import Decider
 from lease_actors.core.operations import Cancel, Claim
 from lease_actors.errors import ManagerStopped
@@ -134,6 +135,8 @@ class ManagerActor(LeaseActor):
                 self._line.try_again(work)
             case PutBack():
                 self._line.put_back(message)
+            case TryUndone():
+                self._line.try_undone()
             case AttemptOverdue():
                 self._line.overdue(message)
             case Seen(peek, sent, at):

@@ -78,6 +78,11 @@ class Work:
         self._decider = decider
         self._lock = threading.Lock()
 
+    @property
+    def may_be_applied(self) -> bool:
+        """An attempt has decided, and none after it has found that it was not applied."""
+        return self.verdict is not None and not self.void
+
     def begin_attempt(self) -> int:
         """The number of the next attempt. Numbers never come again, or what is told of an old
         attempt could be taken for news of this one; and from now on no older attempt decides."""

@@ -123,15 +123,18 @@ class Tracker:
         """The keeper's renewals are late: ask for one more, once for all who want to know."""
         if not self._renewing:
             name = "lease tracker renewal"
-            threading.Thread(target=self._ask_store, name=name, daemon=True).start()
+            threading.Thread(
+                target=self._ask_store, args=(self._term,), name=name, daemon=True
+            ).start()
             self._renewing = True
 
-    def _ask_store(self) -> None:
+    def _ask_store(self, term: HeldLease) -> None:
         """By a hold that shares the tenure: what a claim alone extends, the keeper would not know of,
         and give back when the time that it knows of is over."""
         try:
             with self._claimer.hold(self._lease, self._holder, self._duration, wait=0) as held:
-                held.release(at=_EXPIRES_FIRST)
+                if held.term == term.term:  # else that is over: nobody relies on the next
+                    held.release(at=_EXPIRES_FIRST)
         except LeaseError:
             pass  # what is left tells
         with self._lock:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from support.faults import PATIENCE
 
-from lease_actors.actors.alarm import Alarm
+from lease_actors.actors.alarm import Alarm, Handle
 from lease_actors.actors.transactor import Transactor
 from lease_actors.testing import FakeClock
 
@@ -35,6 +36,34 @@ def test_a_thread_that_is_changing_it_may_come_back_in(alarm: Alarm, clock: Fake
         alarm.at(instant, rang.set)
         for handle in handles:
             handle.cancel()
+    clock.advance(1)
+    assert rang.wait(PATIENCE)
+
+
+def cancel(handles: Iterable[Handle]) -> None:
+    for handle in handles:
+        handle.cancel()
+
+
+def test_a_ctrl_c_while_it_is_tidied_loses_nobody(alarm: Alarm, clock: FakeClock) -> None:
+    class Interrupting(Handle):
+        @property
+        def callback(self) -> None:  # type: ignore[override]
+            raise KeyboardInterrupt
+
+        @callback.setter
+        def callback(self, _: object) -> None:
+            pass
+
+    instant, rang = clock.steady() + 1_000_000, threading.Event()
+    alarm.at(instant, rang.set)
+    handles = [alarm.at(instant, int) for _ in range(300)]
+    entry = instant, -1, Interrupting(alarm, int)
+    alarm._heap.append(entry)
+    with pytest.raises(KeyboardInterrupt):
+        cancel(handles)
+    alarm._heap.remove(entry)
+    heapq.heapify(alarm._heap)
     clock.advance(1)
     assert rang.wait(PATIENCE)
 

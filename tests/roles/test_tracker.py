@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.faults import PATIENCE, FaultyStore, passing, raises
+from support.faults import PATIENCE, FaultyStore, Hang, passing, raises
 from support.managers import NO_TIMES, Calling, advance_until, blocked, managing, until
 
 from lease_actors import (
@@ -236,6 +236,27 @@ def test_what_one_more_renewal_has_promised_stands_though_the_keepers_have_faile
             clock.advance(29)
             assert manager.reader("ns").leases() == {"app": "app/0"}
             assert leads(tracker)
+
+
+def test_a_renewal_that_comes_too_late_leaves_nobody_the_lease() -> None:
+    store, clock = FaultyStore(), FakeClock()
+    patient = {"call_timeout": 3600, "attempt_timeout": 3600}
+    with managing(store, clock, **patient) as manager, Hang() as slow:
+        with tracking(manager, "app/0") as tracker:
+            assert leads(tracker)
+            store.then(slow)
+            clock.advance(31)  # of 60 s 29 are left: it asks for more
+            asked = tracker.claim_leader()
+            until(lambda: "lease tracker renewal" in names_of_threads())
+        assert not asked.wait()
+        clock.advance(30)
+        slow.release()
+        until(lambda: "lease tracker renewal" not in names_of_threads())
+        assert manager.reader("ns").leases() == {}
+
+
+def names_of_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
 
 
 def test_wrong_names_end_it(lease_manager: Manager) -> None:
