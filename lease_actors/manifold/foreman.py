@@ -29,10 +29,11 @@ from lease_actors.errors import ManagerStopped
 from lease_actors.manifold.life import Ended, Life, LifeNews, Unkillable, Up, Useless
 from lease_actors.manifold.roster import Roster
 from lease_actors.manifold.worker import Manifold
+from lease_actors.observability.logging import SafeLog
 
 __all__ = ["Foreman"]
 
-_log = logging.getLogger(__name__)
+_log = SafeLog(logging.getLogger(__name__))
 
 _EXIT_GRACE = 3.0
 

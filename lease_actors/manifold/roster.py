@@ -33,6 +33,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 from lease_actors.clock import Clock
 from lease_actors.manifold.life import Life
 from lease_actors.manifold.worker import Manifold, in_order
+from lease_actors.observability.logging import SafeLog
 
 __all__ = ["Hands", "Place", "Roster"]
 
@@ -96,7 +97,7 @@ class Roster:
         self._hands = hands
         self._backoff = backoff
         self._clock = clock
-        self._logger = logger
+        self._logger = SafeLog(logger)
         self._rng = rng
         now = clock.wall()
         self.places = {name: Place(manifolds[name].inputs, "waiting", now) for name in self.order}

@@ -52,8 +52,15 @@ def fields(
     return extra
 
 
-class SafeLog(logging.LoggerAdapter[logging.Logger]):
+class SafeLog(logging.LoggerAdapter["logging.Logger | logging.LoggerAdapter[Any]"]):
     """What a handler or a filter raises goes no further: the thread that had something to say goes on."""
+
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        # The adapter of the standard library would drop the caller's fields for its own.
+        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        return msg, kwargs
 
     def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
         kwargs["stacklevel"] = kwargs.get("stacklevel", 1) + 1  # the place is not this one
@@ -74,8 +81,7 @@ class ManagerLog(SafeLog):
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[str, MutableMapping[str, Any]]:
-        # The adapter of the standard library would drop the caller's fields for its own.
-        kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
+        msg, kwargs = super().process(msg, kwargs)
         return self._prefix + str(msg), kwargs
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from manifold.stage import PATIENCE, Player, Stage
-from support.managers import NO_TIMES, Calling
+from support.managers import NO_TIMES, Calling, until
 
 from lease_actors.clock import from_instant
 from lease_actors.errors import LeaseError, NotValid, WaitTimeout
@@ -55,6 +55,19 @@ def test_what_is_no_manifold_is_refused(wrong: Any) -> None:
 def test_a_wrong_backoff_is_refused(wrong: Any) -> None:
     with pytest.raises(NotValid, match="backoff"):
         DependencyEngine({}, backoff=wrong)
+
+
+def test_a_log_that_fails_ends_no_engine() -> None:
+    class Away(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            raise ConnectionError("the log server is away")
+
+    logger = logging.Logger("away")  # noqa: LOG001
+    logger.addHandler(Away())
+    engine = DependencyEngine({"one": constant(1)}, logger=logger)
+    until(lambda: engine.report()["one"]["state"] == "started")
+    engine.kill()
+    engine.wait(PATIENCE)
 
 
 def test_an_engine_without_workers_runs_until_it_is_killed() -> None:
