@@ -120,7 +120,7 @@ class Line:
             op = reply.operation
             if isinstance(op, Release) and not self.answers.attributed.is_wanted(op):
                 continue
-            if isinstance(op, Claim) and self._undone:
+            if isinstance(op, Claim):
                 replies += self._undone.before(op)
             self._name(reply)
             if not self._aside or not self._aside.join(reply):

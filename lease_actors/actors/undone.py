@@ -44,9 +44,6 @@ class Undone:
         self._cancels: deque[Reply[Any]] = deque(maxlen=_MOST)
         self._pausing = False
 
-    def __bool__(self) -> bool:
-        return bool(self._releases or self._cancels)
-
     def keep(self, number: int, errands: Iterable[Reply[Any]], error: BaseException) -> None:
         """That batch has been refused, and these were in it."""
         for errand in errands:
@@ -56,7 +53,7 @@ class Undone:
             else:
                 self._cancels.append(errand)
             errand.signal.set()  # the end of a block waits for it no longer: it may take an hour
-        if self and not self._pausing:
+        if not self._pausing:
             self._pause(number, error)
 
     def before(self, claim: Claim) -> list[Reply[Any]]:

@@ -4,6 +4,7 @@ often the store refuses it."""
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -32,119 +33,121 @@ def store() -> FaultyStore:
     return FaultyStore()
 
 
+@pytest.fixture
+def manager(store: FaultyStore, clock: FakeClock) -> Iterator[Manager]:
+    with managing(store, clock) as manager:
+        yield manager
+
+
+def end_a_hold(manager: Manager, store: FaultyStore) -> None:
+    """Its release is refused, and so is everything from now on."""
+    with manager.claimer(NS).hold("app", "me", 3600):
+        store.always(FULL)
+
+
 def queue(manager: Manager) -> list[str]:
     return [waiter.holder for waiter in manager.reader(NS).waiting("app")]
 
 
 def test_a_release_that_the_store_has_refused_is_done_when_it_works_again(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore, clock: FakeClock
 ) -> None:
-    with managing(store, clock) as manager:
-        with manager.claimer(NS).hold("app", "me", 3600):
-            store.always(FULL)
-        clock.advance(60)
-        assert manager.reader(NS).leases() == {"app": "me"}
-        store.always(None)
-        advance_until(clock, lambda: manager.reader(NS).leases() == {})
+    end_a_hold(manager, store)
+    clock.advance(60)
+    assert manager.reader(NS).leases() == {"app": "me"}
+    store.always(None)
+    advance_until(clock, lambda: manager.reader(NS).leases() == {})
 
 
 def test_a_release_that_was_lost_with_the_start_is_done_under_the_next(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore, clock: FakeClock
 ) -> None:
-    with managing(store, clock) as manager:
-        claimer = manager.claimer(NS)
-        claimer.claim("other", "you", 3600)
-        waiting = claimer.claim_future("other", "me", 60)
-        blocked(manager, 1)  # so that nobody can say what was applied
-        with claimer.hold("app", "me", 3600):
-            store.then(start_lost)
-        with pytest.raises(LeaseTimeout):
-            waiting.get()
-        advance_until(clock, lambda: manager.reader(NS).leases() == {"other": "you"})
+    claimer = manager.claimer(NS)
+    claimer.claim("other", "you", 3600)
+    waiting = claimer.claim_future("other", "me", 60)
+    blocked(manager, 1)  # so that nobody can say what was applied
+    with claimer.hold("app", "me", 3600):
+        store.then(start_lost)
+    with pytest.raises(LeaseTimeout):
+        waiting.get()
+    advance_until(clock, lambda: manager.reader(NS).leases() == {"other": "you"})
 
 
 def test_a_claim_that_left_while_the_store_refused_everything_leaves_the_queue(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore, clock: FakeClock
 ) -> None:
-    with managing(store, clock) as manager:
-        claimer = manager.claimer(NS)
-        claimer.claim("app", "you", 3600)
-        waiting = claimer.claim_future("app", "me", 60, wait=1)
-        blocked(manager, 1)
-        store.always(FULL)
-        clock.advance(1)
-        with pytest.raises(WaitTimeout):
-            waiting.get()
-        clock.advance(60)
-        assert queue(manager) == ["me"]
-        store.always(None)
-        advance_until(clock, lambda: queue(manager) == [])
+    claimer = manager.claimer(NS)
+    claimer.claim("app", "you", 3600)
+    waiting = claimer.claim_future("app", "me", 60, wait=1)
+    blocked(manager, 1)
+    store.always(FULL)
+    clock.advance(1)
+    with pytest.raises(WaitTimeout):
+        waiting.get()
+    clock.advance(60)
+    assert queue(manager) == ["me"]
+    store.always(None)
+    advance_until(clock, lambda: queue(manager) == [])
 
 
 def test_a_blocked_claim_that_could_not_be_asked_again_leaves_the_queue(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore, clock: FakeClock
 ) -> None:
-    with managing(store, clock) as manager:
-        claimer = manager.claimer(NS)
-        claimer.claim("app", "me", 10)
-        waiting = claimer.claim_future("app", "you", 60)
-        blocked(manager, 1)
-        store.then(FULL, FULL)
-        with managing(store.inner, clock) as other:
-            other.revoker(NS).revoke("app", "me")  # the lease is on offer to the claim that waits
-            with pytest.raises(StoreError):
-                waiting.get()
-        advance_until(clock, lambda: queue(manager) == [] and not manager.reader(NS).leases())
+    claimer = manager.claimer(NS)
+    claimer.claim("app", "me", 10)
+    waiting = claimer.claim_future("app", "you", 60)
+    blocked(manager, 1)
+    store.then(FULL, FULL)
+    with managing(store.inner, clock) as other:
+        other.revoker(NS).revoke("app", "me")  # the lease is on offer to the claim that waits
+        with pytest.raises(StoreError):
+            waiting.get()
+    advance_until(clock, lambda: queue(manager) == [] and not manager.reader(NS).leases())
 
 
 def test_a_claim_of_that_holder_does_not_overtake_its_release(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore, clock: FakeClock
 ) -> None:
-    with managing(store, clock) as manager:
-        claimer = manager.claimer(NS)
-        with claimer.hold("app", "me", 3600):
-            store.always(FULL)
-        future = claimer.claim_future("app", "me", 60, wait=0)
-        advance_until(clock, lambda: future.is_settled, step=0.05)
-        with pytest.raises(StoreError):
-            future.get()
-        future = claimer.claim_future("app", "me", 60, wait=0)
-        store.always(None)
-        advance_until(clock, lambda: future.is_settled, step=0.05)
-        assert future.get().term == 2
-        settle(manager)
-        assert manager.reader(NS).leases() == {"app": "me"}
+    claimer = manager.claimer(NS)
+    end_a_hold(manager, store)
+    future = claimer.claim_future("app", "me", 60, wait=0)
+    advance_until(clock, lambda: future.is_settled, step=0.05)
+    with pytest.raises(StoreError):
+        future.get()
+    future = claimer.claim_future("app", "me", 60, wait=0)
+    store.always(None)
+    advance_until(clock, lambda: future.is_settled, step=0.05)
+    assert future.get().term == 2
+    settle(manager)
+    assert manager.reader(NS).leases() == {"app": "me"}
 
 
 def test_an_errand_that_cannot_be_done_delays_no_other_lease(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore
 ) -> None:
-    with managing(store, clock) as manager:
-        with manager.claimer(NS).hold("app", "me", 3600):
-            store.always(FULL)
-        until(lambda: manager.report()["retries"] > 0)
-        store.always(None)
-        assert manager.claimer(NS).claim("other", "me", 60).term == 1
+    end_a_hold(manager, store)
+    until(lambda: manager.report()["retries"] > 0)
+    store.always(None)
+    assert manager.claimer(NS).claim("other", "me", 60).term == 1
 
 
 def test_what_others_ask_of_that_lease_does_not_wait_for_it(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore
 ) -> None:
-    with managing(store, clock) as manager:
-        claimer, token = manager.claimer(NS), manager.checker(NS).token("app", "me")
-        with claimer.hold("app", "me", 60) as held:
-            left = claimer.claim_future("app", "you", 60)
-            blocked(manager, 1)
-            store.always(FULL)
-            left.cancel()
-            until(lambda: manager.report()["retries"] > 0)
-            store.always(None)
-            token.check()  # and so would a renewal, though the time stands still
-            held.check()
+    claimer, token = manager.claimer(NS), manager.checker(NS).token("app", "me")
+    with claimer.hold("app", "me", 60) as held:
+        left = claimer.claim_future("app", "you", 60)
+        blocked(manager, 1)
+        store.always(FULL)
+        left.cancel()
+        until(lambda: manager.report()["retries"] > 0)
+        store.always(None)
+        token.check()  # and so would a renewal, though the time stands still
+        held.check()
 
 
-def test_what_is_asked_together_with_it_is_tried(store: FaultyStore, clock: FakeClock) -> None:
-    with managing(store, clock) as manager, Hang() as busy:
+def test_what_is_asked_together_with_it_is_tried(manager: Manager, store: FaultyStore) -> None:
+    with Hang() as busy:
         claimer, token = manager.claimer(NS), manager.checker(NS).token("app", "me")
         claimer.claim("app", "me", 3600)
         left = claimer.claim_future("app", "you", 60)
@@ -163,33 +166,33 @@ def test_what_is_asked_together_with_it_is_tried(store: FaultyStore, clock: Fake
         assert other.get(timeout=PATIENCE).term == 1
 
 
-def test_all_that_was_refused_waits_together(store: FaultyStore, clock: FakeClock) -> None:
-    with managing(store, clock) as manager:
-        with ExitStack() as holds:
-            for number in range(200):
-                holds.enter_context(manager.claimer(NS).hold(f"app-{number}", "me", 3600))
-            store.always(FULL)
-        pass_manager(manager)
-        assert manager.report()["retries"] == 1
-        before = store.attempts
-        clock.advance(2)
-        until(lambda: manager.report()["retries"] == 2)
-        assert store.attempts == before + 2  # all of them, and whether that was applied
-        store.always(None)
-        advance_until(clock, lambda: manager.reader(NS).leases() == {})
+def test_all_that_was_refused_waits_together(
+    manager: Manager, store: FaultyStore, clock: FakeClock
+) -> None:
+    with ExitStack() as holds:
+        for number in range(200):
+            holds.enter_context(manager.claimer(NS).hold(f"app-{number}", "me", 3600))
+        store.always(FULL)
+    pass_manager(manager)
+    assert manager.report()["retries"] == 1
+    before = store.attempts
+    clock.advance(2)
+    until(lambda: manager.report()["retries"] == 2)
+    assert store.attempts == before + 2  # all of them, and whether that was applied
+    store.always(None)
+    advance_until(clock, lambda: manager.reader(NS).leases() == {})
 
 
 def test_a_claim_of_which_nothing_was_decided_leaves_nothing_to_be_done(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore
 ) -> None:
-    with managing(store, clock) as manager:
-        store.always(FULL)
-        for _ in range(5):
-            with pytest.raises(StoreError):
-                manager.claimer(NS).claim("app", "me", 60, wait=60)
-        store.always(None)
-        settle(manager)
-        assert manager.report()["retries"] == 0
+    store.always(FULL)
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            manager.claimer(NS).claim("app", "me", 60, wait=60)
+    store.always(None)
+    settle(manager)
+    assert manager.report()["retries"] == 0
 
 
 class LateStore(FaultyStore):
@@ -239,14 +242,12 @@ def test_what_a_claim_was_offered_while_it_was_refused_is_not_declined() -> None
 
 
 def test_a_manager_that_stops_tries_once_more_and_no_longer(
-    store: FaultyStore, clock: FakeClock
+    manager: Manager, store: FaultyStore
 ) -> None:
-    with managing(store, clock) as manager:
-        with manager.claimer(NS).hold("app", "me", 3600):
-            store.always(FULL)
-        until(lambda: manager.report()["retries"] > 0)
-        manager.kill()
-        manager.wait(PATIENCE)
+    end_a_hold(manager, store)
+    until(lambda: manager.report()["retries"] > 0)
+    manager.kill()
+    manager.wait(PATIENCE)
 
 
 def test_a_claim_that_had_its_turn_in_the_batch_that_queued_it_is_given_back_with_that(
