@@ -324,7 +324,9 @@ def claim_of(key: Key, holder: str, duration: Any) -> Claim:
 
 
 def _wait_of(wait: Any, operation: Operation) -> int | None:
-    return None if wait is None else micros(as_wait(wait, describe(operation), operation.key))
+    if wait is None:
+        return None
+    return micros(as_wait(wait, lambda: describe(operation), operation.key))
 
 
 def _holder(state: LeaseState, now: int) -> str | None:

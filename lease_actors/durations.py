@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -30,15 +31,15 @@ def as_timedelta(value: Any) -> timedelta | None:
         return None
 
 
-def as_wait(value: Any, what: str, key: Key | None = None) -> timedelta:
+def as_wait(value: Any, what: Callable[[], str], key: Key | None = None) -> timedelta:
     """The time to wait as a ``timedelta``; ``NotValid`` if it is none, or negative.
 
-    ``what`` cannot be done then, in words.
+    ``what`` cannot be done then, in words: asked for only if they are needed.
     """
     duration = as_timedelta(value)
     if duration is None or duration < timedelta(0):
         raise NotValid(
-            f"cannot {what}: {value!r} is not a time to wait (a timedelta, seconds, or None)",
+            f"cannot {what()}: {value!r} is not a time to wait (a timedelta, seconds, or None)",
             key=key,
         )
     return duration
@@ -48,4 +49,4 @@ def as_timeout(value: Any, what: str, key: Key | None = None) -> float | None:
     """As ``as_wait``, in seconds for which a thread can wait; None stays None: for ever."""
     if value is None:
         return None
-    return min(as_wait(value, what, key).total_seconds(), threading.TIMEOUT_MAX)
+    return min(as_wait(value, lambda: what, key).total_seconds(), threading.TIMEOUT_MAX)
